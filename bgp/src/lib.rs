@@ -1,0 +1,9 @@
+//! BGP and EVPN, sans-IO: bytes, events and `now` in; bytes, events and deadlines out.
+//!
+//! | module | is | knows nothing of |
+//! |---|---|---|
+//! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
+//! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
+
+pub mod types;
+pub mod wire;

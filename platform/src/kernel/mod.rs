@@ -1,0 +1,1 @@
+//! Typed kernel objects over rtnetlink.
