@@ -3,6 +3,7 @@
 //! Where the operator made two of something that can only be one, the device with the lower number wins: it is the
 //! older one, so that a mistake does not disturb what already works. The other one is a [`Problem`].
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp::types::{Label, RouteDistinguisher, RouterId};
@@ -77,7 +78,9 @@ fn candidate<'a>(facts: &'a Facts, device: &'a Link) -> Option<(&'a Link, &'a Li
 
 fn device_problems(facts: &Facts, device: &Link) -> Vec<Problem> {
     let Some(vxlan) = device.vxlan() else { return Vec::new() };
-    let Some(bridge) = device.master.and_then(|master| facts.link(master)) else { return Vec::new() };
+    let Some(bridge) = device.master.and_then(|master| facts.link(master)) else {
+        return Vec::new();
+    };
     let Some(kind) = bridge.bridge() else { return Vec::new() };
     let name = device.name.clone();
     let Some(vni) = vxlan.vni else {
@@ -91,13 +94,20 @@ fn device_problems(facts: &Facts, device: &Link) -> Vec<Problem> {
         return vec![Problem::VlanAwareBridge { vni, bridge: bridge.name.clone() }];
     }
     let mut problems = Vec::new();
-    if let Some(first) = facts.vxlans_of_bridge(bridge.index).next().filter(|first| first.index != device.index) {
+    if let Some(first) =
+        facts.vxlans_of_bridge(bridge.index).next().filter(|first| first.index != device.index)
+    {
         let (bridge, serves) = (bridge.name.clone(), first.name.clone());
         problems.push(Problem::TwoVnisInOneBridge { vni, device: name.clone(), bridge, serves });
-    } else if let Some((first, _)) = facts.vxlans_of_vni(vni).find_map(|device| candidate(facts, device))
+    } else if let Some((first, _)) =
+        facts.vxlans_of_vni(vni).find_map(|device| candidate(facts, device))
         && first.index != device.index
     {
-        problems.push(Problem::VniInTwoBridges { vni, device: name.clone(), serves: first.name.clone() });
+        problems.push(Problem::VniInTwoBridges {
+            vni,
+            device: name.clone(),
+            serves: first.name.clone(),
+        });
     }
     match vxlan.local {
         None => problems.push(Problem::NoLocalAddress { vni, device: name.clone() }),
@@ -118,27 +128,37 @@ fn device_problems(facts: &Facts, device: &Link) -> Vec<Problem> {
 /// later one takes the next free index. It stays with a VNI while the kernel has a domain for it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Distinguishers {
-    taken: std::collections::BTreeMap<u16, Vni>,
+    index_of: BTreeMap<Vni, u16>,
+    owner_of: BTreeMap<u16, Vni>,
 }
 
 impl Distinguishers {
-    /// An index for a VNI; `None` when all 65536 are taken.
+    /// The index of a VNI, a new one if it has none; `None` when all 65536 are taken.
     pub(crate) fn take(&mut self, vni: Vni) -> Option<u16> {
+        if let Some(index) = self.index_of.get(&vni) {
+            return Some(*index);
+        }
         let [_, _, high, low] = vni.get().to_be_bytes();
         let first = u16::from_be_bytes([high, low]);
-        let index = (first..=u16::MAX).chain(0..first).find(|index| !self.taken.contains_key(index))?;
-        self.taken.insert(index, vni);
+        let mut indexes = (first..=u16::MAX).chain(0..first);
+        let index = indexes.find(|index| !self.owner_of.contains_key(index))?;
+        self.index_of.insert(vni, index);
+        self.owner_of.insert(index, vni);
         Some(index)
     }
 
-    pub(crate) fn give_back(&mut self, index: u16) {
-        self.taken.remove(&index);
+    pub(crate) fn give_back(&mut self, vni: Vni) {
+        self.index_of.remove(&vni).map(|index| self.owner_of.remove(&index));
     }
 
-    /// Whose index it is.
-    pub(crate) fn owner(&self, RouterId(router_id): RouterId, rd: RouteDistinguisher) -> Option<Vni> {
+    /// Whose route distinguisher it is, if it is one of ours.
+    pub(crate) fn owner(
+        &self,
+        RouterId(router_id): RouterId,
+        rd: RouteDistinguisher,
+    ) -> Option<Vni> {
         let RouteDistinguisher([0, 1, a, b, c, d, high, low]) = rd else { return None };
         let is_ours = Ipv4Addr::new(a, b, c, d) == router_id;
-        self.taken.get(&u16::from_be_bytes([high, low])).copied().filter(|_| is_ours)
+        self.owner_of.get(&u16::from_be_bytes([high, low])).copied().filter(|_| is_ours)
     }
 }

@@ -66,9 +66,10 @@ impl Facts {
         match (*key, object) {
             (Key::Link(index), Some(Object::Link(link))) => self.set_link(index, Some(link)),
             (Key::Link(index), _) => self.set_link(index, None),
-            (Key::Fdb { table: FdbTable::Bridge, ifindex, mac, vlan, .. }, Some(Object::Fdb(entry))) => {
-                self.set_station((ifindex, vlan, mac), entry)
-            }
+            (
+                Key::Fdb { table: FdbTable::Bridge, ifindex, mac, vlan, .. },
+                Some(Object::Fdb(entry)),
+            ) => self.set_station((ifindex, vlan, mac), entry),
             (Key::Fdb { table: FdbTable::Bridge, ifindex, mac, vlan, .. }, _) => {
                 self.remove_station((ifindex, vlan, mac)).into_iter().collect()
             }
@@ -105,7 +106,9 @@ impl Facts {
 
     /// The VXLAN devices of a VNI, in a bridge or not, in the order of their numbers.
     pub(crate) fn vxlans_of_vni(&self, vni: Vni) -> impl Iterator<Item = &Link> {
-        self.vxlans_by_vni.range((vni, 0)..=(vni, Ifindex::MAX)).filter_map(|(_, index)| self.links.get(index))
+        self.vxlans_by_vni
+            .range((vni, 0)..=(vni, Ifindex::MAX))
+            .filter_map(|(_, index)| self.links.get(index))
     }
 
     /// The VXLAN devices with a VNI in a bridge, in the order of their numbers.
@@ -134,26 +137,43 @@ impl Facts {
     }
 
     /// The MACs that a bridge has somewhere.
-    pub(crate) fn stations_of(&self, bridge: Ifindex, vlan: Option<u16>) -> impl Iterator<Item = MacAddr> {
+    pub(crate) fn stations_of(
+        &self,
+        bridge: Ifindex,
+        vlan: Option<u16>,
+    ) -> impl Iterator<Item = MacAddr> {
         let broadcast = MacAddr::broadcast();
-        self.stations.range((bridge, vlan, MacAddr::zero())..=(bridge, vlan, broadcast)).map(|((.., mac), _)| *mac)
+        self.stations
+            .range((bridge, vlan, MacAddr::zero())..=(bridge, vlan, broadcast))
+            .map(|((.., mac), _)| *mac)
     }
 
-    /// Which MAC an address has on a link. The machine's own addresses are nobody else's, whatever a packet said.
+    /// Which MAC an address has on a link.
     pub(crate) fn host(&self, ifindex: Ifindex, address: IpAddr) -> Option<Host> {
-        let mut own = self.addresses.range((address, ifindex, lowest(address))..);
-        let is_own = own.next().is_some_and(|(ip, on, _)| (*ip, *on) == (address, ifindex));
-        self.hosts.get(&(ifindex, address)).copied().filter(|_| !is_own)
+        self.hosts.get(&(ifindex, address)).copied()
+    }
+
+    /// Whether a link has the address itself.
+    pub(crate) fn has_address(&self, ifindex: Ifindex, address: IpAddr) -> bool {
+        let mut from = self.addresses.range((address, ifindex, lowest(address))..);
+        from.next().is_some_and(|(ip, on, _)| (*ip, *on) == (address, ifindex))
     }
 
     /// The addresses of which a link knows the MAC.
     pub(crate) fn hosts_of(&self, ifindex: Ifindex) -> impl Iterator<Item = IpAddr> {
         let first = (ifindex, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
-        self.hosts.range(first..).take_while(move |((on, _), _)| *on == ifindex).map(|((_, ip), _)| *ip)
+        self.hosts
+            .range(first..)
+            .take_while(move |((on, _), _)| *on == ifindex)
+            .map(|((_, ip), _)| *ip)
     }
 
     /// The addresses that a MAC has on a link.
-    pub(crate) fn hosts_of_mac(&self, ifindex: Ifindex, mac: MacAddr) -> impl Iterator<Item = IpAddr> {
+    pub(crate) fn hosts_of_mac(
+        &self,
+        ifindex: Ifindex,
+        mac: MacAddr,
+    ) -> impl Iterator<Item = IpAddr> {
         let first = (ifindex, mac, IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
         self.hosts_by_mac
             .range(first..)
@@ -201,7 +221,8 @@ impl Facts {
     fn touch_domains(&self, link: &Link, touched: &mut Vec<Touched>) {
         let (vni, master) = vni_and_master(link);
         let is_vxlan = link.vxlan().is_some();
-        let bridges = link.bridge().map(|_| link.index).into_iter().chain(master.filter(|_| is_vxlan));
+        let bridges =
+            link.bridge().map(|_| link.index).into_iter().chain(master.filter(|_| is_vxlan));
         for other in bridges.flat_map(|bridge| self.vxlans_of_bridge(bridge)) {
             touched.extend(vni_and_master(other).0.map(Touched::Vni));
         }
@@ -212,7 +233,10 @@ impl Facts {
     fn stations_at(&self, port: Ifindex) -> impl Iterator<Item = Touched> {
         let first = (port, None, MacAddr::zero());
         let at_port = self.bridges.range(first..).take_while(move |((at, ..), _)| *at == port);
-        at_port.map(|(&(_, vlan, mac), &bridge)| Touched::Station { place: (bridge, vlan, mac), learned: false })
+        at_port.map(|(&(_, vlan, mac), &bridge)| Touched::Station {
+            place: (bridge, vlan, mac),
+            learned: false,
+        })
     }
 
     fn touch_own_mac(&self, bridge: Ifindex, mac: Option<MacAddr>, touched: &mut Vec<Touched>) {
@@ -261,7 +285,12 @@ impl Facts {
         Some(Touched::Station { place, learned: false })
     }
 
-    fn set_host(&mut self, ifindex: Ifindex, address: IpAddr, host: Option<Host>) -> Option<Touched> {
+    fn set_host(
+        &mut self,
+        ifindex: Ifindex,
+        address: IpAddr,
+        host: Option<Host>,
+    ) -> Option<Touched> {
         let before = match host {
             Some(host) => self.hosts.insert((ifindex, address), host),
             None => self.hosts.remove(&(ifindex, address)),

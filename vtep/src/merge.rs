@@ -9,7 +9,7 @@
 //! local, and nowhere else: when neither side has the MAC any more, nothing is remembered.
 
 use std::cmp::Reverse;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use bgp::types::MacAddr;
 use platform::kernel::Ifindex;
@@ -23,6 +23,13 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
+    /// Sorts before every other one.
+    pub(crate) const BEST: Self = Self {
+        learned: false,
+        sequence: Reverse(u32::MAX),
+        vtep: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+    };
+
     pub(crate) fn new(sticky: bool, sequence: u32, vtep: IpAddr) -> Self {
         Self { learned: !sticky, sequence: Reverse(sequence), vtep }
     }
@@ -42,7 +49,7 @@ impl Claim {
 
 /// Where a MAC is, all things considered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Location {
+pub(crate) enum Location {
     /// At a port of ours; we advertise it.
     Local {
         /// The bridge port.

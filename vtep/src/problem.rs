@@ -105,7 +105,9 @@ impl Problem {
             }
             Self::NoVni { device } => format!("ip link delete dev {device}"),
             Self::SingleVxlanDevice { device, bridge } => {
-                format!("ip link delete dev {device}; ip link add NAME type vxlan id VNI local ADDRESS dstport 4789 nolearning; ip link set dev NAME master {bridge}")
+                format!(
+                    "ip link delete dev {device}; ip link add NAME type vxlan id VNI local ADDRESS dstport 4789 nolearning; ip link set dev NAME master {bridge}"
+                )
             }
             Self::VlanAwareBridge { bridge, .. } => {
                 format!("ip link set dev {bridge} type bridge vlan_filtering 0")
@@ -125,28 +127,46 @@ impl fmt::Display for Problem {
                 write!(f, "VNI {vni} is in two bridges: {serves} is used, {device} is not")
             }
             Self::TwoVnisInOneBridge { vni, device, bridge, serves } => {
-                write!(f, "bridge {bridge} has two VNIs and no VLANs: {serves} is used, {device} with VNI {vni} is not")
+                write!(
+                    f,
+                    "bridge {bridge} has two VNIs and no VLANs: {serves} is used, {device} with VNI {vni} is not"
+                )
             }
             Self::NoLocalAddress { vni, device } => {
                 write!(f, "{device} has no local address: VNI {vni} is not in service")
             }
             Self::ForeignLocalAddress { vni, device, address } => {
-                write!(f, "{address}, the local address of {device} (VNI {vni}), is not on this machine")
+                write!(
+                    f,
+                    "{address}, the local address of {device} (VNI {vni}), is not on this machine"
+                )
             }
             Self::KernelLearning { vni, device } => {
-                write!(f, "{device} (VNI {vni}) learns from packets: old places of a MAC can outlive what EVPN says")
+                write!(
+                    f,
+                    "{device} (VNI {vni}) learns from packets: old places of a MAC can outlive what EVPN says"
+                )
             }
             Self::NoVni { device } => {
                 write!(f, "{device} has no usable VNI: VNIs are 1 to 16777214")
             }
             Self::SingleVxlanDevice { device, bridge } => {
-                write!(f, "{device} in bridge {bridge} carries many VNIs: only devices with one VNI are served")
+                write!(
+                    f,
+                    "{device} in bridge {bridge} carries many VNIs: only devices with one VNI are served"
+                )
             }
             Self::VlanAwareBridge { vni, bridge } => {
-                write!(f, "bridge {bridge} filters VLANs: VNI {vni} is served only in a bridge that does not")
+                write!(
+                    f,
+                    "bridge {bridge} filters VLANs: VNI {vni} is served only in a bridge that does not"
+                )
             }
             Self::StaticElsewhere { vni, mac, vtep, port } => {
-                write!(f, "{mac} in VNI {vni} is static at {vtep}, and seen here on {port}: not advertised")
+                write!(
+                    f,
+                    "{mac} in VNI {vni} is static at {vtep}, and seen here on {port}: not advertised"
+                )
             }
             Self::NoRouteDistinguisher { vni } => {
                 write!(f, "VNI {vni} is not in service: all 65536 route distinguishers are taken")
