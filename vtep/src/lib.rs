@@ -24,6 +24,9 @@ mod remote;
 mod settle;
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 pub use gateway::{Gateway, GatewayConfig};
 pub use problem::Problem;
 pub use remote::Unused;

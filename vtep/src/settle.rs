@@ -183,7 +183,9 @@ impl Gateway {
         if let Some(Served { domain, .. }) = before {
             release(&mut self.by_bridge, (domain.bridge, domain.vlan), vni);
             release(&mut self.by_vxlan, domain.vxlan, vni);
-            domain.svi.map(|svi| release(&mut self.by_svi, svi, vni));
+            if let Some(svi) = domain.svi {
+                release(&mut self.by_svi, svi, vni);
+            }
         }
         let Some(domain) = domain else {
             self.distinguishers.give_back(vni);
