@@ -5,5 +5,8 @@
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
 
+mod rib;
+mod session;
+pub mod speaker;
 pub mod types;
 pub mod wire;

@@ -10,8 +10,10 @@ pub(crate) mod best_path;
 pub(crate) mod egress;
 mod family;
 mod id_set;
+pub(crate) mod ingress;
 pub(crate) mod peers;
 pub(crate) mod table;
+pub(crate) mod tables;
 
 pub use family::{RouteFamily, RouteKey};
 pub(crate) use id_set::IdSet;

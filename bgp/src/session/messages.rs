@@ -40,14 +40,9 @@ impl Session {
                 _ => Err(Notification::unexpected_message(2)),
             },
             Some(Phase::Established) => match kind {
-                MessageType::Keepalive | MessageType::Update => {
-                    self.heard(now);
-                    Ok(())
-                }
-                MessageType::RouteRefresh => RouteRefresh::decode(body).map(|refresh| {
-                    self.heard(now);
-                    self.events.push_back(SessionEvent::Refresh(refresh));
-                }),
+                MessageType::Keepalive | MessageType::Update => Ok(()),
+                MessageType::RouteRefresh => RouteRefresh::decode(body)
+                    .map(|refresh| self.events.push_back(SessionEvent::Refresh(refresh))),
                 _ => Err(Notification::unexpected_message(3)),
             },
         };
@@ -57,8 +52,10 @@ impl Session {
     }
 
     /// The hold timer starts again: UPDATEs are read elsewhere.
-    pub(crate) fn heard(&mut self, now: Instant) {
-        if let State::OpenConfirm { current, .. } | State::Established { current, .. } = &mut self.state {
+    pub(crate) fn heard_on(&mut self, id: ConnectionId, now: Instant) {
+        if let State::OpenConfirm { current, .. } | State::Established { current, .. } = &mut self.state
+            && current.connection.id == id
+        {
             current.liveness.heard(now);
         }
     }

@@ -122,10 +122,6 @@ impl Session {
         &mut self.offer
     }
 
-    pub(crate) fn offer(&self) -> &Offer {
-        &self.offer
-    }
-
     // Transport in.
 
     /// Our attempt succeeded. `false`: it is no longer wanted.
@@ -266,6 +262,13 @@ impl Session {
         if matches!(self.state, State::Stopped) {
             self.backoff = Backoff::default();
             self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+        }
+    }
+
+    /// Adds a message of our own, if routes flow.
+    pub(crate) fn send(&mut self, write: impl FnOnce(&Negotiated, &mut Vec<u8>)) {
+        if let State::Established { current, .. } = &mut self.state {
+            write(&current.negotiated, &mut current.connection.outbound);
         }
     }
 
