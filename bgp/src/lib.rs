@@ -5,6 +5,8 @@
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
 
+#[cfg(feature = "net")]
+pub mod net;
 mod rib;
 mod session;
 pub mod speaker;

@@ -133,12 +133,18 @@ impl<F: RouteFamily> Table<F> {
 
     /// Keys of the routes that the neighbour has from us.
     pub(crate) fn sent_keys(&self, neighbor: u32) -> impl Iterator<Item = &F::Key> {
-        let sent = self.adj_out.get(neighbor as usize).into_iter().flat_map(|adj_out| adj_out.sent.iter());
+        let sent =
+            self.adj_out.get(neighbor as usize).into_iter().flat_map(|adj_out| adj_out.sent.iter());
         sent.map(|id| &self.destinations[id as usize].key)
     }
 
     /// Writes UPDATEs for a neighbour until it knows everything or there is enough.
-    pub(crate) fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>) {
+    pub(crate) fn transmit(
+        &mut self,
+        neighbor: u32,
+        context: &mut Transmit<'_>,
+        out: &mut Vec<u8>,
+    ) {
         while out.len() < context.enough {
             self.begin_round(neighbor, out);
             let (batch, round_ended) = self.next_batch(neighbor);
@@ -170,7 +176,8 @@ impl<F: RouteFamily> Table<F> {
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return (batch, false) };
         while batch.len() < BATCH {
             let next = adj_out.pending.next_from(adj_out.cursor);
-            let ends_round = adj_out.round.is_some_and(|round| next.is_none_or(|id| id >= round.until));
+            let ends_round =
+                adj_out.round.is_some_and(|round| next.is_none_or(|id| id >= round.until));
             if ends_round {
                 return (batch, true);
             }

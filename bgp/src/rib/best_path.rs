@@ -22,13 +22,12 @@ pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peer
     if paths.len() < 2 {
         return 0;
     }
-    let candidates =
-        paths.iter().enumerate().map(|(index, path)| Candidate {
-            index,
-            local: path.source.is_local(),
-            attributes: &path.attributes,
-            peer: peers.get(path.source),
-        });
+    let candidates = paths.iter().enumerate().map(|(index, path)| Candidate {
+        index,
+        local: path.source.is_local(),
+        attributes: &path.attributes,
+        peer: peers.get(path.source),
+    });
     let mut left = Candidates(candidates.collect());
     if F::is_mobile(key) {
         left.keep_least(|path| Reverse(mobility(path.attributes)));
@@ -41,7 +40,7 @@ pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peer
     left.rule_out_by_med();
     left.keep_least(|path| !path.peer.external);
     left.keep_least(|path| path.attributes.originator_id().unwrap_or(path.peer.router_id));
-    left.keep_least(|path| path.attributes.cluster_list_length());
+    left.keep_least(|path| path.attributes.cluster_list().len());
     left.keep_least(|path| path.peer.address);
     left.0.first().map_or(0, |path| path.index)
 }
@@ -73,7 +72,7 @@ impl Candidates<'_> {
         let entries: SmallVec<[_; 8]> = self
             .0
             .iter()
-            .map(|path| (path.attributes.as_path().first_as(), path.attributes.med().unwrap_or(0)))
+            .map(|path| (path.attributes.first_as(), path.attributes.med().unwrap_or(0)))
             .collect();
         let mut entry = entries.iter();
         self.0.retain(|_| {

@@ -34,8 +34,12 @@ pub(crate) struct EgressPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum SessionKind {
     /// `avoid`: an AS number that must not be in the path.
-    External { avoid: Option<Asn> },
-    Internal { client: bool },
+    External {
+        avoid: Option<Asn>,
+    },
+    Internal {
+        client: bool,
+    },
 }
 
 /// Whose address the next hop is.
@@ -101,7 +105,8 @@ impl Egress {
             .worked
             .entry(address)
             .or_insert_with(|| Worked { from: Arc::clone(from), results: SmallVec::new() });
-        let known = worked.results.iter().find(|(policy, by, _)| *policy == id && *by == origination);
+        let known =
+            worked.results.iter().find(|(policy, by, _)| *policy == id && *by == origination);
         if let Some((_, _, result)) = known {
             return result.clone();
         }
@@ -181,7 +186,9 @@ fn may_be_told(policy: &EgressPolicy, attributes: &AttributeSet, origination: Or
                 && !avoid.is_some_and(|asn| attributes.as_path().contains(asn))
         }
         // Internal routes go to internal neighbours only by reflection: from or to a client (RFC 4456 §6).
-        (SessionKind::Internal { client: to }, Origination::Internal { client: from, .. }) => from || to,
+        (SessionKind::Internal { client: to }, Origination::Internal { client: from, .. }) => {
+            from || to
+        }
         (SessionKind::Internal { .. }, Origination::Local | Origination::External) => true,
     }
 }
@@ -190,9 +197,13 @@ fn next_hop(rule: NextHopRule, current: NextHop, origination: Origination) -> Ne
     let unspecified = current.address().is_unspecified();
     match rule {
         NextHopRule::Always(ours) => ours,
-        NextHopRule::OfExternal(ours) if unspecified || origination == Origination::External => ours,
+        NextHopRule::OfExternal(ours) if unspecified || origination == Origination::External => {
+            ours
+        }
         NextHopRule::IfUnspecified(ours) if unspecified => ours,
-        NextHopRule::Unchanged | NextHopRule::OfExternal(_) | NextHopRule::IfUnspecified(_) => current,
+        NextHopRule::Unchanged | NextHopRule::OfExternal(_) | NextHopRule::IfUnspecified(_) => {
+            current
+        }
     }
 }
 

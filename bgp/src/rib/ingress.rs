@@ -62,7 +62,9 @@ pub(crate) fn update<F: RouteFamily>(
     }
     for announced in view.announced::<F>() {
         let attributes = match announced.next_hop {
-            Some(next_hop) => shared_attributes::<F>(view, next_hop, source, receiver, peers, interner),
+            Some(next_hop) => {
+                shared_attributes::<F>(view, next_hop, source, receiver, peers, interner)
+            }
             None => None,
         };
         announce(table, announced.routes, attributes.as_ref(), source, peers)?;

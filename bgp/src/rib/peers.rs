@@ -45,7 +45,10 @@ pub(crate) struct Peers {
 impl Peers {
     pub(crate) fn new(asn: Asn, router_id: RouterId) -> Self {
         let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        Self { local: Peer { external: false, client: true, asn, router_id, address }, neighbors: Vec::new() }
+        Self {
+            local: Peer { external: false, client: true, asn, router_id, address },
+            neighbors: Vec::new(),
+        }
     }
 
     pub(crate) fn set(&mut self, index: u32, peer: Peer) {

@@ -118,7 +118,9 @@ impl<F: RouteFamily> Table<F> {
     pub(crate) fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {
         for id in 0..self.destinations.len() {
             let Ok(id) = DestinationId::try_from(id) else { return };
-            self.remove_where(id, peers, |path| path.source == source && (path.stale || !only_stale));
+            self.remove_where(id, peers, |path| {
+                path.source == source && (path.stale || !only_stale)
+            });
         }
     }
 

@@ -7,8 +7,8 @@ use std::time::Instant;
 use super::collision::{Direction, survivor};
 use super::state::{Agreed, OpenSent, Outgoing, State};
 use super::{
-    Backoff, ConnectionId, DownReason, Liveness, Negotiated, Notification, RECONNECT, RouteRefresh, Session,
-    SessionEvent, collision_cease,
+    Backoff, ConnectionId, DownReason, Liveness, Negotiated, Notification, RECONNECT, RouteRefresh,
+    Session, SessionEvent, collision_cease,
 };
 use crate::wire::{CeaseReason, MessageType, Open, encode_keepalive};
 
@@ -53,7 +53,8 @@ impl Session {
 
     /// The hold timer starts again: UPDATEs are read elsewhere.
     pub(crate) fn heard_on(&mut self, id: ConnectionId, now: Instant) {
-        if let State::OpenConfirm { current, .. } | State::Established { current, .. } = &mut self.state
+        if let State::OpenConfirm { current, .. } | State::Established { current, .. } =
+            &mut self.state
             && current.connection.id == id
         {
             current.liveness.heard(now);
@@ -78,7 +79,9 @@ impl Session {
                 self.established_ended(&current, since, reason.clone(), now);
                 self.start_over(challenger, reason, now);
             }
-            State::Opening { outgoing: Outgoing::OpenSent(open), incoming } if open.connection.id == id => {
+            State::Opening { outgoing: Outgoing::OpenSent(open), incoming }
+                if open.connection.id == id =>
+            {
                 if incoming.is_some() || !is_error(&reason) {
                     let outgoing = self.next_attempt(self.connect_retry, now);
                     self.state = State::Opening { outgoing, incoming };
@@ -130,14 +133,24 @@ impl Session {
         self.jitter.apply(hold)
     }
 
-    fn received_notification(&mut self, id: ConnectionId, notification: Notification, now: Instant) {
+    fn received_notification(
+        &mut self,
+        id: ConnectionId,
+        notification: Notification,
+        now: Instant,
+    ) {
         if self.phase(id).is_some() {
             self.close(id, None);
             self.drop_connection(id, DownReason::NotificationReceived(notification), now);
         }
     }
 
-    fn received_open(&mut self, id: ConnectionId, open: &Open, now: Instant) -> Result<(), Notification> {
+    fn received_open(
+        &mut self,
+        id: ConnectionId,
+        open: &Open,
+        now: Instant,
+    ) -> Result<(), Notification> {
         let negotiated = self.offer.negotiate(open)?;
         let winner = survivor(
             (self.offer.router_id, self.offer.asn),
@@ -146,16 +159,30 @@ impl Session {
         match mem::replace(&mut self.state, State::Stopped) {
             State::Opening { outgoing: Outgoing::OpenSent(outgoing), incoming: Some(incoming) } => {
                 if outgoing.connection.id == id {
-                    self.collide(outgoing, incoming, winner == Direction::Outgoing, negotiated, now);
+                    self.collide(
+                        outgoing,
+                        incoming,
+                        winner == Direction::Outgoing,
+                        negotiated,
+                        now,
+                    );
                 } else {
-                    self.collide(incoming, outgoing, winner == Direction::Incoming, negotiated, now);
+                    self.collide(
+                        incoming,
+                        outgoing,
+                        winner == Direction::Incoming,
+                        negotiated,
+                        now,
+                    );
                 }
             }
             State::Opening { outgoing: Outgoing::OpenSent(open), incoming: None }
             | State::Opening { incoming: Some(open), .. } => self.agree(open, negotiated, now),
             State::OpenConfirm { current, challenger: Some(challenger) } => {
                 // Two incoming ones: the peer has forgotten the older.
-                if winner == Direction::Incoming || current.connection.direction == Direction::Incoming {
+                if winner == Direction::Incoming
+                    || current.connection.direction == Direction::Incoming
+                {
                     self.close(current.connection.id, Some(&collision_cease()));
                     self.agree(challenger, negotiated, now);
                 } else {
@@ -174,17 +201,27 @@ impl Session {
     }
 
     /// `open` has the peer's OPEN, `other` waits for it. One of them goes.
-    fn collide(&mut self, open: OpenSent, other: OpenSent, wins: bool, negotiated: Negotiated, now: Instant) {
+    fn collide(
+        &mut self,
+        open: OpenSent,
+        other: OpenSent,
+        wins: bool,
+        negotiated: Negotiated,
+        now: Instant,
+    ) {
         if wins {
             self.close(other.connection.id, Some(&collision_cease()));
             return self.agree(open, negotiated, now);
         }
         self.close(open.connection.id, Some(&collision_cease()));
         self.state = match other.connection.direction {
-            Direction::Outgoing => State::Opening { outgoing: Outgoing::OpenSent(other), incoming: None },
-            Direction::Incoming => {
-                State::Opening { outgoing: self.next_attempt(self.connect_retry, now), incoming: Some(other) }
+            Direction::Outgoing => {
+                State::Opening { outgoing: Outgoing::OpenSent(other), incoming: None }
             }
+            Direction::Incoming => State::Opening {
+                outgoing: self.next_attempt(self.connect_retry, now),
+                incoming: Some(other),
+            },
         };
     }
 
@@ -216,8 +253,12 @@ impl Session {
             return Some(Phase::OpenSent);
         }
         match &self.state {
-            State::OpenConfirm { current, .. } if current.connection.id == id => Some(Phase::OpenConfirm),
-            State::Established { current, .. } if current.connection.id == id => Some(Phase::Established),
+            State::OpenConfirm { current, .. } if current.connection.id == id => {
+                Some(Phase::OpenConfirm)
+            }
+            State::Established { current, .. } if current.connection.id == id => {
+                Some(Phase::Established)
+            }
             _ => None,
         }
     }

@@ -69,7 +69,11 @@ pub enum DownReason {
 pub(crate) enum SessionEvent {
     Up(Arc<Negotiated>),
     /// `keep_routes`: the peer's routes outlive the session (RFC 4724 §4.2).
-    Down { reason: DownReason, negotiated: Arc<Negotiated>, keep_routes: bool },
+    Down {
+        reason: DownReason,
+        negotiated: Arc<Negotiated>,
+        keep_routes: bool,
+    },
     Refresh(RouteRefresh),
 }
 
@@ -132,7 +136,8 @@ impl Session {
         local: SocketAddr,
         now: Instant,
     ) -> bool {
-        let wanted = matches!(&self.state, State::Opening { outgoing: Outgoing::Connecting { .. }, .. });
+        let wanted =
+            matches!(&self.state, State::Opening { outgoing: Outgoing::Connecting { .. }, .. });
         if wanted {
             let open = self.send_open(id, Direction::Outgoing, remote, local, now);
             if let State::Opening { outgoing, .. } = &mut self.state {
@@ -176,7 +181,9 @@ impl Session {
     /// Our attempt failed.
     pub(crate) fn handle_connect_failed(&mut self, now: Instant) {
         let until = now + self.jitter.apply(self.connect_retry);
-        if let State::Opening { outgoing: outgoing @ Outgoing::Connecting { .. }, .. } = &mut self.state {
+        if let State::Opening { outgoing: outgoing @ Outgoing::Connecting { .. }, .. } =
+            &mut self.state
+        {
             *outgoing = Outgoing::Waiting { until };
         }
     }
@@ -204,7 +211,9 @@ impl Session {
         for id in expired {
             self.fail(id, Notification::hold_timer_expired(), now);
         }
-        let State::OpenConfirm { current, .. } | State::Established { current, .. } = &mut self.state else {
+        let (State::OpenConfirm { current, .. } | State::Established { current, .. }) =
+            &mut self.state
+        else {
             return;
         };
         let waiting = !current.connection.outbound.is_empty();
@@ -212,7 +221,9 @@ impl Session {
         match current.liveness.due(now, waiting, &mut self.jitter) {
             Some(Due::SendKeepalive) => encode_keepalive(&mut current.connection.outbound),
             Some(Due::HoldTimerExpired) => self.fail(id, Notification::hold_timer_expired(), now),
-            Some(Due::SendHoldTimerExpired) => self.fail(id, Notification::send_hold_timer_expired(), now),
+            Some(Due::SendHoldTimerExpired) => {
+                self.fail(id, Notification::send_hold_timer_expired(), now)
+            }
             None => {}
         }
     }
@@ -291,17 +302,24 @@ impl Session {
     /// The agreement, if routes flow on this connection.
     pub(crate) fn established_on(&self, id: ConnectionId) -> Option<&Arc<Negotiated>> {
         match &self.state {
-            State::Established { current, .. } if current.connection.id == id => Some(&current.negotiated),
+            State::Established { current, .. } if current.connection.id == id => {
+                Some(&current.negotiated)
+            }
             _ => None,
         }
     }
 
     /// Agreement, addresses (local, remote) and age of the session, if routes flow.
-    pub(crate) fn established(&self) -> Option<(&Arc<Negotiated>, SocketAddr, SocketAddr, Instant)> {
+    pub(crate) fn established(
+        &self,
+    ) -> Option<(&Arc<Negotiated>, SocketAddr, SocketAddr, Instant)> {
         match &self.state {
-            State::Established { current, since, .. } => {
-                Some((&current.negotiated, current.connection.local, current.connection.remote, *since))
-            }
+            State::Established { current, since, .. } => Some((
+                &current.negotiated,
+                current.connection.local,
+                current.connection.remote,
+                *since,
+            )),
             _ => None,
         }
     }
@@ -373,7 +391,13 @@ impl Session {
         self.actions.push_back(SessionAction::Close { connection, last_words });
     }
 
-    fn established_ended(&mut self, current: &Agreed, since: Instant, reason: DownReason, now: Instant) {
+    fn established_ended(
+        &mut self,
+        current: &Agreed,
+        since: Instant,
+        reason: DownReason,
+        now: Instant,
+    ) {
         self.backoff.session_lasted(now.duration_since(since));
         self.report_down(current, reason);
     }
@@ -403,7 +427,8 @@ fn keeps_routes(negotiated: &Negotiated, reason: &DownReason) -> bool {
     negotiated.graceful_restart.is_some()
         && match reason {
             DownReason::Closed | DownReason::Restarted => true,
-            DownReason::NotificationSent(notification) | DownReason::NotificationReceived(notification) => {
+            DownReason::NotificationSent(notification)
+            | DownReason::NotificationReceived(notification) => {
                 negotiated.notification_restart && !notification.is_hard_reset()
             }
         }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::speaker::config::RemoteAs;
 use crate::types::{AfiSafi, Asn, RouterId};
-use crate::wire::{Capability, CeaseReason, ExtendedNextHop, FamilySet, GracefulRestart, Notification, Open};
+use crate::wire::{
+    Capability, CeaseReason, ExtendedNextHop, FamilySet, GracefulRestart, Notification, Open,
+};
 use crate::wire::{MAX_EXTENDED_MESSAGE, MAX_MESSAGE};
 
 const AFI_IPV6: u16 = 2;
@@ -75,7 +77,8 @@ impl Negotiated {
 
 impl Offer {
     pub(crate) fn open(&self) -> Open {
-        let mut capabilities: Vec<Capability> = self.families.iter().map(Capability::Multiprotocol).collect();
+        let mut capabilities: Vec<Capability> =
+            self.families.iter().map(Capability::Multiprotocol).collect();
         capabilities.push(Capability::RouteRefresh);
         capabilities.push(Capability::EnhancedRouteRefresh);
         capabilities.push(Capability::ExtendedMessage);
@@ -110,10 +113,11 @@ impl Offer {
             return Err(self.unsupported_capability());
         }
         let has = |wanted: &Capability| theirs.capabilities.contains(wanted);
-        let graceful_restart = theirs.capabilities.iter().rev().find_map(|capability| match capability {
-            Capability::GracefulRestart(restart) => Some(restart.clone()),
-            _ => None,
-        });
+        let graceful_restart =
+            theirs.capabilities.iter().rev().find_map(|capability| match capability {
+                Capability::GracefulRestart(restart) => Some(restart.clone()),
+                _ => None,
+            });
         let ours = self.graceful_restart;
         let graceful_restart = graceful_restart.filter(|_| ours.is_some());
         let notification_restart = ours.is_some_and(|ours| ours.notification)
@@ -126,7 +130,8 @@ impl Offer {
             families,
             four_octet_as: has(&Capability::FourOctetAs(theirs.asn)),
             route_refresh: has(&Capability::RouteRefresh),
-            enhanced_refresh: has(&Capability::RouteRefresh) && has(&Capability::EnhancedRouteRefresh),
+            enhanced_refresh: has(&Capability::RouteRefresh)
+                && has(&Capability::EnhancedRouteRefresh),
             extended_message: has(&Capability::ExtendedMessage),
             extended_next_hop: if self.extended_next_hop {
                 extended_next_hop(theirs).intersection(families)
@@ -166,14 +171,20 @@ fn extended_next_hop(open: &Open) -> FamilySet {
         Capability::ExtendedNextHop(entries) => Some(entries),
         _ => None,
     });
-    entries.flatten().filter(|entry| entry.next_hop_afi == AFI_IPV6).map(|entry| entry.family).collect()
+    entries
+        .flatten()
+        .filter(|entry| entry.next_hop_afi == AFI_IPV6)
+        .map(|entry| entry.family)
+        .collect()
 }
 
 /// The end of a session by the operator; routes are not to be kept even if RFC 8538 would have them kept.
 pub(crate) fn shutdown(text: Option<&str>, notification_restart: bool) -> Notification {
     let reason = CeaseReason::AdministrativeShutdown;
-    let cease =
-        text.map_or_else(|| Notification::cease(reason), |text| Notification::cease_with_text(reason, text));
+    let cease = text.map_or_else(
+        || Notification::cease(reason),
+        |text| Notification::cease_with_text(reason, text),
+    );
     if notification_restart { cease.into_hard_reset() } else { cease }
 }
 

@@ -71,13 +71,17 @@ impl State {
             Self::Opening { outgoing, incoming } => {
                 let outgoing = match outgoing {
                     Outgoing::OpenSent(open) => Some(&mut open.connection),
-                    Outgoing::Passive | Outgoing::Waiting { .. } | Outgoing::Connecting { .. } => None,
+                    Outgoing::Passive | Outgoing::Waiting { .. } | Outgoing::Connecting { .. } => {
+                        None
+                    }
                 };
                 (outgoing, incoming.as_mut().map(|open| &mut open.connection))
             }
-            Self::OpenConfirm { current, challenger } | Self::Established { current, challenger, .. } => {
-                (Some(&mut current.connection), challenger.as_mut().map(|open| &mut open.connection))
-            }
+            Self::OpenConfirm { current, challenger }
+            | Self::Established { current, challenger, .. } => (
+                Some(&mut current.connection),
+                challenger.as_mut().map(|open| &mut open.connection),
+            ),
         };
         first.into_iter().chain(second)
     }
@@ -85,7 +89,9 @@ impl State {
     /// All OPENs that are awaited.
     pub(super) fn open_sent(&self) -> impl Iterator<Item = &OpenSent> {
         let (first, second) = match self {
-            Self::Opening { outgoing: Outgoing::OpenSent(open), incoming } => (Some(open), incoming.as_ref()),
+            Self::Opening { outgoing: Outgoing::OpenSent(open), incoming } => {
+                (Some(open), incoming.as_ref())
+            }
             Self::Opening { incoming, .. } => (None, incoming.as_ref()),
             Self::OpenConfirm { challenger, .. } | Self::Established { challenger, .. } => {
                 (None, challenger.as_ref())

@@ -13,8 +13,8 @@ use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
 use crate::wire::{
-    Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext, UpdateView, Verdict,
-    split_message,
+    Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
+    UpdateView, Verdict, split_message,
 };
 
 impl Speaker {
@@ -28,7 +28,9 @@ impl Speaker {
         let index = self.neighbor_by_address(canonical(remote.ip()))?;
         let id = self.new_connection(index);
         let mut taken = false;
-        self.with_session(index, now, |session| taken = session.handle_accepted(id, remote, local, now));
+        self.with_session(index, now, |session| {
+            taken = session.handle_accepted(id, remote, local, now)
+        });
         self.keep_connection(id, taken)
     }
 
@@ -56,7 +58,9 @@ impl Speaker {
     /// A connection is gone, and [`Action::Close`] did not ask for it.
     pub fn handle_closed(&mut self, connection: ConnectionId, now: Instant) {
         if let Some(inbound) = self.connections.remove(&connection) {
-            self.with_session(inbound.neighbor, now, |session| session.handle_closed(connection, now));
+            self.with_session(inbound.neighbor, now, |session| {
+                session.handle_closed(connection, now)
+            });
         }
     }
 
@@ -98,7 +102,13 @@ impl Speaker {
     }
 
     /// Takes whole messages off the front; returns how many bytes that were.
-    fn handle_messages(&mut self, index: u32, connection: ConnectionId, input: &[u8], now: Instant) -> usize {
+    fn handle_messages(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        input: &[u8],
+        now: Instant,
+    ) -> usize {
         let mut consumed = 0;
         let mut heard = false;
         while let Some(rest) = input.get(consumed..)
@@ -112,7 +122,9 @@ impl Speaker {
                     self.handle_message(index, connection, &frame, now);
                 }
                 Err(notification) => {
-                    self.with_session(index, now, |session| session.fail(connection, notification, now));
+                    self.with_session(index, now, |session| {
+                        session.fail(connection, notification, now)
+                    });
                 }
             }
             if !self.connections.contains_key(&connection) {
@@ -126,7 +138,13 @@ impl Speaker {
         consumed
     }
 
-    fn handle_message(&mut self, index: u32, connection: ConnectionId, frame: &Frame<'_>, now: Instant) {
+    fn handle_message(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         neighbor.counters.received += 1;
         if frame.kind == MessageType::Update
@@ -139,14 +157,23 @@ impl Speaker {
             };
             neighbor.counters.updates_received += 1;
             if let Err(notification) = self.handle_update(index, frame.body, &context) {
-                self.with_session(index, now, |session| session.fail(connection, notification, now));
+                self.with_session(index, now, |session| {
+                    session.fail(connection, notification, now)
+                });
             }
             return;
         }
-        self.with_session(index, now, |session| session.handle_message(connection, frame.kind, frame.body, now));
+        self.with_session(index, now, |session| {
+            session.handle_message(connection, frame.kind, frame.body, now)
+        });
     }
 
-    fn handle_update(&mut self, index: u32, body: &[u8], context: &UpdateContext) -> Result<(), Notification> {
+    fn handle_update(
+        &mut self,
+        index: u32,
+        body: &[u8],
+        context: &UpdateContext,
+    ) -> Result<(), Notification> {
         let view = UpdateView::parse(body, context)?;
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return Ok(()) };
         let Some((_, local, ..)) = neighbor.session.established() else { return Ok(()) };
@@ -168,7 +195,12 @@ impl Speaker {
     // Sessions.
 
     /// Does something with a session, then everything that follows from it.
-    pub(super) fn with_session(&mut self, index: u32, now: Instant, act: impl FnOnce(&mut Session)) {
+    pub(super) fn with_session(
+        &mut self,
+        index: u32,
+        now: Instant,
+        act: impl FnOnce(&mut Session),
+    ) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         act(&mut neighbor.session);
         while let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
@@ -214,7 +246,11 @@ impl Speaker {
                 }
                 self.begin_routes(index, &negotiated, now);
                 tracing::info!(neighbor = %address, asn = %negotiated.asn, "session up");
-                self.events.push_back(Event::SessionUp { neighbor: NeighborId(index), address, negotiated });
+                self.events.push_back(Event::SessionUp {
+                    neighbor: NeighborId(index),
+                    address,
+                    negotiated,
+                });
                 self.check_deferral();
             }
             SessionEvent::Down { reason, negotiated, keep_routes } => {
@@ -281,7 +317,9 @@ impl Speaker {
             local_asn: self.config.asn,
             cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
             session: if negotiated.external {
-                SessionKind::External { avoid: config.sender_side_loop_check.then_some(negotiated.asn) }
+                SessionKind::External {
+                    avoid: config.sender_side_loop_check.then_some(negotiated.asn),
+                }
             } else {
                 SessionKind::Internal { client: config.route_reflector_client }
             },
@@ -303,8 +341,12 @@ impl Speaker {
                     table.send_all(index, mark);
                 }
             }
-            RouteRefresh::BEGIN if mark == Mark::Refresh => self.expect_all_again(index, refresh.family, now),
-            RouteRefresh::END if mark == Mark::Refresh => self.drop_unconfirmed(index, refresh.family),
+            RouteRefresh::BEGIN if mark == Mark::Refresh => {
+                self.expect_all_again(index, refresh.family, now)
+            }
+            RouteRefresh::END if mark == Mark::Refresh => {
+                self.drop_unconfirmed(index, refresh.family)
+            }
             _ => {}
         }
     }

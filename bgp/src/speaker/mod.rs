@@ -17,12 +17,12 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 
+use crate::rib::RouteKey;
 use crate::rib::egress::Egress;
 use crate::rib::ingress::Receiver;
 use crate::rib::peers::{Peers, Source};
 use crate::rib::table::Path;
 use crate::rib::tables::Tables;
-use crate::rib::RouteKey;
 use crate::session::negotiate::{Offer, RestartOffer};
 use crate::session::timers::Jitter;
 use crate::session::{Session, SessionAction};
@@ -106,13 +106,19 @@ impl Speaker {
     ///
     /// # Errors
     /// A neighbour that exists, or that cannot work.
-    pub fn add_neighbor(&mut self, config: NeighborConfig, now: Instant) -> Result<NeighborId, NeighborError> {
+    pub fn add_neighbor(
+        &mut self,
+        config: NeighborConfig,
+        now: Instant,
+    ) -> Result<NeighborId, NeighborError> {
         let address = config.address;
         if self.neighbor_by_address(address).is_some() {
             return Err(NeighborError::Duplicate(address));
         }
         let families: FamilySet = config.families.iter().copied().collect();
-        if families.is_empty() || config.families.iter().any(|family| !FamilySet::ALL.contains(*family)) {
+        if families.is_empty()
+            || config.families.iter().any(|family| !FamilySet::ALL.contains(*family))
+        {
             return Err(NeighborError::NoFamily(address));
         }
         let hold_time = config.hold_time.unwrap_or(self.config.hold_time);
@@ -203,10 +209,18 @@ impl Speaker {
         let source = Source::LOCAL;
         match route.key {
             RouteKey::Ipv4(key) => {
-                self.tables.ipv4.insert(key, Path { attributes, source, stale: false, payload: () }, &self.peers);
+                self.tables.ipv4.insert(
+                    key,
+                    Path { attributes, source, stale: false, payload: () },
+                    &self.peers,
+                );
             }
             RouteKey::Ipv6(key) => {
-                self.tables.ipv6.insert(key, Path { attributes, source, stale: false, payload: () }, &self.peers);
+                self.tables.ipv6.insert(
+                    key,
+                    Path { attributes, source, stale: false, payload: () },
+                    &self.peers,
+                );
             }
             RouteKey::Evpn(key) => {
                 let path = Path { attributes, source, stale: false, payload: route.payload };
@@ -230,7 +244,13 @@ impl Speaker {
         self.ready.insert(family);
     }
 
-    fn session(&self, config: &NeighborConfig, hold_time: u16, index: u32, now: Instant) -> Session {
+    fn session(
+        &self,
+        config: &NeighborConfig,
+        hold_time: u16,
+        index: u32,
+        now: Instant,
+    ) -> Session {
         let restart = self.config.graceful_restart.as_ref();
         let offer = Offer {
             asn: self.config.asn,

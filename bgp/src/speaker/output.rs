@@ -22,7 +22,8 @@ impl Speaker {
                 max_len: negotiated.max_message(),
                 four_octet_as: negotiated.four_octet_as,
             };
-            for family in negotiated.families.iter().filter(|family| !self.deferral.holds(*family)) {
+            for family in negotiated.families.iter().filter(|family| !self.deferral.holds(*family))
+            {
                 let mut context = Transmit {
                     peers: &self.peers,
                     egress: &mut self.egress,
@@ -61,9 +62,9 @@ impl Speaker {
     pub fn has_events(&self) -> bool {
         !self.stopped
             && (!self.events.is_empty()
-                || self.undeferred().any(|family| {
-                    self.tables.get(family).is_some_and(|table| table.has_changes())
-                }))
+                || self
+                    .undeferred()
+                    .any(|family| self.tables.get(family).is_some_and(|table| table.has_changes())))
     }
 
     /// When to call [`Self::handle_timeout`].
@@ -82,8 +83,10 @@ impl Speaker {
         let ipv6 = !holds(AfiSafi::IPV6_UNICAST);
         let tables = &mut self.tables;
         let best = ipv4.then(|| best_path(&mut tables.ipv4, &self.peers)).flatten();
-        let best = best.or_else(|| ipv6.then(|| best_path(&mut tables.ipv6, &self.peers)).flatten());
-        let best = best.or_else(|| evpn.then(|| best_path(&mut tables.evpn, &self.peers)).flatten());
+        let best =
+            best.or_else(|| ipv6.then(|| best_path(&mut tables.ipv6, &self.peers)).flatten());
+        let best =
+            best.or_else(|| evpn.then(|| best_path(&mut tables.evpn, &self.peers)).flatten());
         best.map(Event::BestPath)
     }
 }
@@ -98,14 +101,20 @@ fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<Best
             best: Some(attributes),
             source: Some(path_source(source, peers)),
         },
-        None => BestPath { key, payload: crate::wire::EvpnPayload::default(), best: None, source: None },
+        None => {
+            BestPath { key, payload: crate::wire::EvpnPayload::default(), best: None, source: None }
+        }
     })
 }
 
 pub(super) fn path_source(source: Source, peers: &Peers) -> PathSource {
     source.neighbor_index().map_or(PathSource::Local, |index| {
         let peer = peers.get(source);
-        PathSource::Neighbor { id: super::NeighborId(index), address: peer.address, external: peer.external }
+        PathSource::Neighbor {
+            id: super::NeighborId(index),
+            address: peer.address,
+            external: peer.external,
+        }
     })
 }
 

@@ -57,7 +57,8 @@ impl Speaker {
     pub(super) fn check_deferral(&mut self) {
         for family in self.deferral.families.iter() {
             let waits = self.neighbors.iter().flatten().any(|neighbor| {
-                let offered = neighbor.config.families.contains(&family) && !neighbor.session.is_stopped();
+                let offered =
+                    neighbor.config.families.contains(&family) && !neighbor.session.is_stopped();
                 offered
                     && neighbor.session.established().is_none_or(|(negotiated, ..)| {
                         has_more_to_say(negotiated, family) && !neighbor.complete.contains(family)
@@ -98,7 +99,13 @@ impl Speaker {
     // Helper.
 
     /// The session is gone: the neighbour's routes go too, or become stale.
-    pub(super) fn end_routes(&mut self, index: u32, negotiated: &Negotiated, keep: bool, now: Instant) {
+    pub(super) fn end_routes(
+        &mut self,
+        index: u32,
+        negotiated: &Negotiated,
+        keep: bool,
+        now: Instant,
+    ) {
         let covered = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
         let covered: FamilySet = covered.map(|(family, _)| *family).collect();
         let time = negotiated.restart_time().unwrap_or_default();
@@ -118,12 +125,18 @@ impl Speaker {
             }
         }
         if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
-            neighbor.retained = (!families.is_empty()).then(|| Retained { families, until: now + time });
+            neighbor.retained =
+                (!families.is_empty()).then(|| Retained { families, until: now + time });
         }
     }
 
     /// The neighbour is back: what it did not keep forwarding goes now, the rest at its End-of-RIB.
-    pub(super) fn keep_confirmed_families(&mut self, index: u32, negotiated: &Negotiated, now: Instant) {
+    pub(super) fn keep_confirmed_families(
+        &mut self,
+        index: u32,
+        negotiated: &Negotiated,
+        now: Instant,
+    ) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let Some(retained) = neighbor.retained.take() else { return };
         let forwarding = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
@@ -199,5 +212,8 @@ fn has_more_to_say(negotiated: &Negotiated, family: AfiSafi) -> bool {
 }
 
 fn stale_path_time(config: Option<&GracefulRestartConfig>) -> std::time::Duration {
-    config.map_or_else(|| GracefulRestartConfig::default().stale_path_time, |config| config.stale_path_time)
+    config.map_or_else(
+        || GracefulRestartConfig::default().stale_path_time,
+        |config| config.stale_path_time,
+    )
 }

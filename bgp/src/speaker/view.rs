@@ -111,7 +111,9 @@ impl Speaker {
                         .config
                         .families
                         .iter()
-                        .filter_map(|family| self.family_summary(index, *family, neighbor.complete.contains(*family)))
+                        .filter_map(|family| {
+                            self.family_summary(index, *family, neighbor.complete.contains(*family))
+                        })
                         .collect(),
                 })
             })
@@ -148,7 +150,12 @@ impl Speaker {
         self.neighbor_by_address(address).map(NeighborId)
     }
 
-    fn family_summary(&self, neighbor: u32, family: AfiSafi, end_of_rib: bool) -> Option<FamilySummary> {
+    fn family_summary(
+        &self,
+        neighbor: u32,
+        family: AfiSafi,
+        end_of_rib: bool,
+    ) -> Option<FamilySummary> {
         let table = self.tables.get(family)?;
         Some(FamilySummary {
             family,
@@ -169,7 +176,10 @@ fn routes<F: RouteFamily>(table: &Table<F>, peers: &Peers) -> Vec<RouteView> {
     };
     table
         .iter()
-        .map(|(key, paths)| RouteView { key: F::route_key(key), paths: paths.iter().map(view).collect() })
+        .map(|(key, paths)| RouteView {
+            key: F::route_key(key),
+            paths: paths.iter().map(view).collect(),
+        })
         .collect()
 }
 
