@@ -41,7 +41,7 @@ impl Open {
             return Err(Notification::unsupported_version());
         }
         let capabilities = decode_parameters(&mut input)?;
-        let asn = four_octet_as(&capabilities).unwrap_or(Asn(u32::from(short_asn)));
+        let asn = four_octet_as(&capabilities).unwrap_or_else(|| Asn(u32::from(short_asn)));
         if short_asn == 0 || asn.0 == 0 {
             return Err(Notification::bad_peer_as());
         }

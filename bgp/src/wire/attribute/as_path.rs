@@ -2,12 +2,13 @@
 
 use std::fmt;
 
+use super::error::Defect;
 use crate::types::Asn;
 
-pub(crate) const AS_SET: u8 = 1;
+const AS_SET: u8 = 1;
 pub(crate) const AS_SEQUENCE: u8 = 2;
-pub(crate) const AS_CONFED_SEQUENCE: u8 = 3;
-pub(crate) const AS_CONFED_SET: u8 = 4;
+const AS_CONFED_SEQUENCE: u8 = 3;
+const AS_CONFED_SET: u8 = 4;
 
 /// The ASes a route went through, the latest first. Borrowed from an attribute set.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -115,10 +116,57 @@ impl<'a> AsPath<'a> {
     }
 }
 
+impl SegmentKind {
+    pub(crate) const fn octet(self) -> u8 {
+        match self {
+            Self::Set => AS_SET,
+            Self::Sequence => AS_SEQUENCE,
+            Self::ConfedSequence => AS_CONFED_SEQUENCE,
+            Self::ConfedSet => AS_CONFED_SET,
+        }
+    }
+}
+
 impl<'a> Segment<'a> {
     /// The AS numbers.
     pub fn asns(self) -> impl Iterator<Item = Asn> + 'a {
         self.asns.iter().map(|octets| Asn(u32::from_be_bytes(*octets)))
+    }
+}
+
+/// What a sound path value is besides sound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Checked {
+    /// It has segments of a confederation.
+    pub(crate) confederation: bool,
+}
+
+/// Looks through the value of an AS_PATH with AS numbers of `SIZE` octets (RFC 7606 §7.2, RFC 7607, RFC 9774).
+#[inline]
+pub(crate) fn check<const SIZE: usize>(value: &[u8]) -> Result<Checked, Defect> {
+    let mut rest = value;
+    let (mut has_set, mut has_zero, mut confederation) = (false, false, false);
+    while !rest.is_empty() {
+        let ([kind, count], after) = rest.split_first_chunk::<2>().ok_or(Defect::Value)?;
+        let (asns, after) =
+            after.split_at_checked(SIZE * usize::from(*count)).ok_or(Defect::Value)?;
+        match *kind {
+            AS_SEQUENCE => {}
+            AS_SET => has_set = true,
+            AS_CONFED_SEQUENCE => confederation = true,
+            AS_CONFED_SET => (has_set, confederation) = (true, true),
+            _ => return Err(Defect::Value),
+        }
+        if *count == 0 {
+            return Err(Defect::Value);
+        }
+        has_zero |= asns.as_chunks::<SIZE>().0.contains(&[0; SIZE]);
+        rest = after;
+    }
+    match (has_zero, has_set) {
+        (true, _) => Err(Defect::AsZero),
+        (_, true) => Err(Defect::AsSet),
+        _ => Ok(Checked { confederation }),
     }
 }
 

@@ -6,11 +6,12 @@ use std::net::Ipv4Addr;
 use smallvec::SmallVec;
 
 use super::as_path::AS_SEQUENCE;
+use super::canonical::write_attribute;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
 use super::pmsi_tunnel::PmsiTunnel;
 use super::set::{AttributeSet, LargeCommunity};
-use super::{EXTENDED_LENGTH, OPTIONAL, Origin, TRANSITIVE, code};
+use super::{OPTIONAL, Origin, TRANSITIVE, code};
 use crate::types::{Asn, RouterId};
 
 /// Attributes in the making. What is not changed is borrowed from the set it came from.
@@ -156,10 +157,16 @@ impl<'a> AttributeEditor<'a> {
         let mut block = Vec::with_capacity(
             self.attributes.iter().map(|attribute| attribute.value.len() + 4).sum(),
         );
+        let mut oversized = false;
         for attribute in &self.attributes {
-            write_attribute(attribute.flags, attribute.code, &attribute.value, &mut block);
+            if attribute.value.len() <= usize::from(u16::MAX) {
+                write_attribute(attribute.flags, attribute.code, &attribute.value, &mut block);
+            } else {
+                oversized = true;
+            }
         }
-        AttributeSet::from_block(block.into_boxed_slice(), self.next_hop)
+        let set = AttributeSet::from_block(block.into_boxed_slice(), self.next_hop);
+        if oversized { set.into_oversized() } else { set }
     }
 
     fn value(&self, code: u8) -> &[u8] {
@@ -210,18 +217,4 @@ impl<'a> AttributeEditor<'a> {
             self.put(code, OPTIONAL | TRANSITIVE, kept)
         }
     }
-}
-
-/// Appends an attribute in its shortest form. A value beyond 65535 octets does not exist on the wire: it is left out, and
-/// [`super::set::AttributeSet`] knows from [`MAX_VALUE`] that something is missing.
-pub(super) fn write_attribute(flags: u8, code: u8, value: &[u8], out: &mut Vec<u8>) {
-    match (u8::try_from(value.len()), u16::try_from(value.len())) {
-        (Ok(len), _) => out.extend_from_slice(&[flags & !EXTENDED_LENGTH, code, len]),
-        (_, Ok(len)) => {
-            let [high, low] = len.to_be_bytes();
-            out.extend_from_slice(&[flags | EXTENDED_LENGTH, code, high, low]);
-        }
-        _ => return,
-    }
-    out.extend_from_slice(value);
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::code;
+use crate::wire::notification::Notification;
 
 /// A defect of one attribute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -38,9 +39,23 @@ pub enum Defect {
     /// The attribute is longer than the message.
     #[error("runs past the end of the attributes")]
     Overrun,
-    /// Not meant for us: from outside the AS, or superseded.
-    #[error("not expected from this peer")]
-    Unexpected,
+}
+
+impl AttributeError {
+    /// What to send when the defect leaves no choice but a session reset (RFC 4271 §6.3).
+    pub fn notification(&self) -> Notification {
+        let subcode = match (self.defect, self.code) {
+            (Defect::Overrun, _) => 1,
+            (Defect::Missing, code) => return Notification::with_data(3, 3, vec![code]),
+            (Defect::Flags(_), _) => 4,
+            (Defect::Length(_), _) => 5,
+            (_, code::ORIGIN) => 6,
+            (_, code::NEXT_HOP) => 8,
+            (_, code::AS_PATH) => 11,
+            _ => 9,
+        };
+        Notification::new(3, subcode)
+    }
 }
 
 struct Name(u8);

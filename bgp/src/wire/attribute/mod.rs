@@ -1,6 +1,7 @@
 //! Path attributes: their codes, what RFC 7606 says about their defects, and the set of them that a route has.
 
 pub(crate) mod as_path;
+pub(crate) mod canonical;
 pub(crate) mod editor;
 pub(crate) mod error;
 pub(crate) mod ext_community;
@@ -53,6 +54,31 @@ pub(crate) const OPTIONAL: u8 = 0x80;
 pub(crate) const TRANSITIVE: u8 = 0x40;
 pub(crate) const PARTIAL: u8 = 0x20;
 pub(crate) const EXTENDED_LENGTH: u8 = 0x10;
+
+/// Optional and transitive bits of the attributes that we know. `None` for the others.
+pub(crate) const fn known_flags(code: u8) -> Option<u8> {
+    Some(match code {
+        code::ORIGIN
+        | code::AS_PATH
+        | code::NEXT_HOP
+        | code::LOCAL_PREF
+        | code::ATOMIC_AGGREGATE => TRANSITIVE,
+        code::MED
+        | code::ORIGINATOR_ID
+        | code::CLUSTER_LIST
+        | code::MP_REACH_NLRI
+        | code::MP_UNREACH_NLRI => OPTIONAL,
+        code::AGGREGATOR
+        | code::COMMUNITIES
+        | code::EXT_COMMUNITIES
+        | code::AS4_PATH
+        | code::AS4_AGGREGATOR
+        | code::PMSI_TUNNEL
+        | code::IPV6_EXT_COMMUNITIES
+        | code::LARGE_COMMUNITIES => OPTIONAL | TRANSITIVE,
+        _ => return None,
+    })
+}
 
 /// Where a route came into BGP. Less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]

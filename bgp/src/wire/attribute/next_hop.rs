@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use smallvec::SmallVec;
+
 /// Next hop of a route.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum NextHop {
@@ -45,7 +47,7 @@ impl NextHop {
     }
 
     /// Appends it as in MP_REACH_NLRI: length, then 4, 16 or 32 octets.
-    pub(crate) fn encode(self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(self, out: &mut SmallVec<[u8; 256]>) {
         match self {
             Self::V4(address) => {
                 out.push(4);

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::Ipv4Addr;
 
 use super::as_path::AsPath;
+use super::canonical::Parts;
 use super::editor::AttributeEditor;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
@@ -20,6 +21,10 @@ use crate::types::{Asn, RouterId};
 pub struct AttributeSet {
     block: Box<[u8]>,
     next_hop: NextHop,
+    /// Where NEXT_HOP belongs in the block.
+    next_hop_at: u32,
+    /// An attribute outgrew its length field when the set was made, and is not in the block. Such a set cannot be sent.
+    oversized: bool,
     summary: Summary,
 }
 
@@ -76,10 +81,38 @@ impl AttributeSet {
     /// `block` is canonical, as the type says.
     pub(crate) fn from_block(block: Box<[u8]>, next_hop: NextHop) -> Self {
         let mut summary = Summary::default();
-        for attribute in raw_attributes(&block) {
+        let mut next_hop_at = 0;
+        let mut rest = &*block;
+        while let Some((attribute, after)) = split_attribute(rest) {
             summary.note(attribute);
+            rest = after;
+            if attribute.code < code::NEXT_HOP {
+                next_hop_at = block.len() - rest.len();
+            }
         }
-        Self { block, next_hop, summary }
+        let next_hop_at = u32::try_from(next_hop_at).unwrap_or(0);
+        Self { block, next_hop, next_hop_at, oversized: false, summary }
+    }
+
+    /// The same set, marked as one that cannot be sent.
+    pub(crate) fn into_oversized(self) -> Self {
+        Self { oversized: true, ..self }
+    }
+
+    pub(crate) const fn is_oversized(&self) -> bool {
+        self.oversized
+    }
+
+    /// The attributes before and after the place of NEXT_HOP.
+    pub(crate) fn around_next_hop(&self) -> (&[u8], &[u8]) {
+        self.block.split_at_checked(self.next_hop_at as usize).unwrap_or((&self.block, &[]))
+    }
+
+    /// Whether the block is made of these pieces.
+    #[inline]
+    pub(crate) fn has_block(&self, parts: Parts<'_>) -> bool {
+        let rest = parts.into_iter().try_fold(&*self.block, |rest, part| rest.strip_prefix(part));
+        rest.is_some_and(<[u8]>::is_empty)
     }
 
     /// Where packets go.
@@ -267,7 +300,9 @@ impl fmt::Debug for LargeCommunity {
 
 impl PartialEq for AttributeSet {
     fn eq(&self, other: &Self) -> bool {
-        self.next_hop == other.next_hop && self.block == other.block
+        self.next_hop == other.next_hop
+            && self.oversized == other.oversized
+            && self.block == other.block
     }
 }
 

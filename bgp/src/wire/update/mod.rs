@@ -1,12 +1,16 @@
 //! UPDATE (RFC 4271 §4.3), read without copying: one pass over the attributes that ends in a verdict (RFC 7606).
 
+mod attributes;
 pub(crate) mod packer;
 
+use self::attributes::Scan;
+use super::attribute::canonical::Parts;
 use super::attribute::error::{AttributeCodes, AttributeError};
 use super::attribute::next_hop::NextHop;
 use super::family_set::FamilySet;
 use super::nlri::{Family, Routes};
 use super::notification::Notification;
+use super::reader::Reader;
 use crate::types::AfiSafi;
 
 /// What the session negotiated that changes how an UPDATE reads.
@@ -48,6 +52,13 @@ pub struct UpdateView<'a> {
     pub mp_unreach: Option<MpUnreach<'a>>,
     /// A family in MP_REACH_NLRI or MP_UNREACH_NLRI that was not negotiated; its routes were ignored.
     pub ignored_family: Option<AfiSafi>,
+    end_of_rib: Option<AfiSafi>,
+    /// All path attributes as received.
+    pub(super) attributes: &'a [u8],
+    pub(super) discarded: AttributeCodes,
+    pub(super) four_octet_as: bool,
+    /// The attributes in pieces, if they need no rewriting.
+    pub(super) canonical: Option<Parts<'a>>,
 }
 
 /// Announced routes with their family and next hop.
@@ -84,8 +95,42 @@ impl<'a> UpdateView<'a> {
     ///
     /// # Errors
     /// The NOTIFICATION for a session reset: the routes cannot be told apart from what is broken.
-    pub fn parse(_body: &'a [u8], _context: &UpdateContext) -> Result<Self, Notification> {
-        todo!()
+    pub fn parse(body: &'a [u8], context: &UpdateContext) -> Result<Self, Notification> {
+        let mut body = Reader::new(body);
+        let (Some(mut withdrawn), Some(attributes)) = (body.take_u16_len(), body.take_u16_len())
+        else {
+            return Err(Notification::malformed_attribute_list());
+        };
+        let mut nlri = body.rest();
+        let mut scan = Scan::run(attributes, !nlri.is_empty(), context)?;
+        let has_routes = !nlri.is_empty() || scan.reaches;
+        let is_empty = withdrawn.is_empty() && nlri.is_empty() && attributes.is_empty();
+        if !context.families.contains(AfiSafi::IPV4_UNICAST) {
+            if !(withdrawn.is_empty() && nlri.is_empty()) {
+                scan.ignored_family = Some(AfiSafi::IPV4_UNICAST);
+            }
+            (withdrawn, nlri) = (&[], &[]);
+        }
+        let verdict = scan.verdict(has_routes, !nlri.is_empty())?;
+        let end_of_rib = match scan.mp_unreach {
+            Some(MpUnreach { family, nlri: [] }) if scan.is_mp_unreach_alone() => Some(family),
+            _ => Some(AfiSafi::IPV4_UNICAST)
+                .filter(|family| is_empty && context.families.contains(*family)),
+        };
+        Ok(Self {
+            verdict,
+            withdrawn,
+            nlri,
+            next_hop: scan.next_hop,
+            mp_reach: scan.mp_reach,
+            mp_unreach: scan.mp_unreach,
+            ignored_family: scan.ignored_family,
+            end_of_rib,
+            attributes,
+            discarded: scan.discarded,
+            four_octet_as: context.four_octet_as,
+            canonical: scan.canonical_parts(),
+        })
     }
 
     /// Announced routes of a family: the classic field and MP_REACH_NLRI, each with its next hop.
@@ -110,7 +155,10 @@ impl<'a> UpdateView<'a> {
     }
 
     /// The family whose initial routes are all sent, if this is an End-of-RIB (RFC 4724 §2).
-    pub fn end_of_rib(&self) -> Option<AfiSafi> {
-        todo!()
+    pub const fn end_of_rib(&self) -> Option<AfiSafi> {
+        self.end_of_rib
     }
 }
+
+#[cfg(test)]
+mod tests;
