@@ -34,7 +34,6 @@ impl Gateway {
                 Object::Fdb(match table {
                     FdbTable::Bridge => in_bridge(&domain, mac),
                     FdbTable::Vxlan => FdbEntry::remote_in_vxlan(domain.vxlan, mac, vtep),
-                    FdbTable::Device => return None,
                 })
             }
             Key::Neighbor { ifindex, address } => {

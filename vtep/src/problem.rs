@@ -90,6 +90,22 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Its name, for programs: stable, and one word.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::VniInTwoBridges { .. } => "vni-in-two-bridges",
+            Self::TwoVnisInOneBridge { .. } => "two-vnis-in-one-bridge",
+            Self::NoLocalAddress { .. } => "vxlan-without-local-address",
+            Self::ForeignLocalAddress { .. } => "vxlan-local-address-not-ours",
+            Self::KernelLearning { .. } => "vxlan-learning",
+            Self::NoVni { .. } => "vxlan-without-vni",
+            Self::SingleVxlanDevice { .. } => "single-vxlan-device",
+            Self::VlanAwareBridge { .. } => "vlan-aware-bridge",
+            Self::StaticElsewhere { .. } => "mac-static-elsewhere",
+            Self::NoRouteDistinguisher { .. } => "no-route-distinguisher",
+        }
+    }
+
     /// The command that mends it, or that shows more.
     pub fn remedy(&self) -> String {
         match self {

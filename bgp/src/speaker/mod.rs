@@ -17,7 +17,6 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 
-use crate::rib::RouteKey;
 use crate::rib::egress::Egress;
 use crate::rib::ingress::Receiver;
 use crate::rib::peers::{Peers, Source};
@@ -29,6 +28,9 @@ use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
 
+pub use crate::rib::{RouteFamily, RouteKey};
+pub use crate::session::negotiate::Negotiated;
+pub use crate::session::{DownReason, SessionState};
 pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
 pub use event::{Action, BestPath, Event, PathSource};
 use neighbor::{Inbound, Neighbor};
