@@ -23,7 +23,7 @@ pub const DEFAULT_SOCKET: &str = "/run/switchd/switchd.sock";
     unused_qualifications,
     reason = "generated from the proto file, which has the documentation"
 )]
-#[allow(clippy::all, clippy::pedantic, reason = "generated")]
+#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
 pub mod proto {
     tonic::include_proto!("switchd.v1");
 }

@@ -259,3 +259,6 @@ impl Fib {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

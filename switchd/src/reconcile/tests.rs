@@ -1,7 +1,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use platform::kernel::{
-    Errno, FdbEntry, FdbState, MacAddr, Nexthop, NexthopKind, Notification, Route, Via,
+    Errno, FdbEntry, FdbState, MacAddr, NEXTHOP_IDS, Nexthop, NexthopKind, Notification, Route, Via,
 };
 
 use super::*;
@@ -90,7 +90,12 @@ fn of_operator(last: u8) -> Object {
     Object::Fdb(FdbEntry { extern_learn: false, state: FdbState::Permanent, ..entry })
 }
 
-fn nexthop(id: u32) -> Object {
+fn id_of(nexthop: u32) -> u32 {
+    NEXTHOP_IDS.start() + nexthop
+}
+
+fn nexthop(nexthop: u32) -> Object {
+    let id = id_of(nexthop);
     Object::Nexthop(Nexthop::new(
         id,
         NexthopKind::Gateway { address: VTEP, ifindex: VXLAN, onlink: false },
@@ -98,7 +103,7 @@ fn nexthop(id: u32) -> Object {
 }
 
 fn route(nexthop: u32) -> Object {
-    Object::Route(Route::new("192.0.2.0/24".parse().unwrap(), 20, Via::Nexthop(nexthop)))
+    Object::Route(Route::new("192.0.2.0/24".parse().unwrap(), 20, Via::Nexthop(id_of(nexthop))))
 }
 
 #[test]
