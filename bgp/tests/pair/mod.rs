@@ -124,7 +124,12 @@ impl Network {
     }
 
     /// Makes two speakers neighbours of each other.
-    pub(crate) fn peer(&mut self, a: usize, b: usize, families: &[AfiSafi]) -> (NeighborId, NeighborId) {
+    pub(crate) fn peer(
+        &mut self,
+        a: usize,
+        b: usize,
+        families: &[AfiSafi],
+    ) -> (NeighborId, NeighborId) {
         self.peer_with(a, b, families, |_| {}, |_| {})
     }
 
@@ -146,7 +151,12 @@ impl Network {
     }
 
     /// Tells one side only of a neighbour: the other one knows it still.
-    pub(crate) fn peer_at(&mut self, node: usize, other: usize, families: &[AfiSafi]) -> NeighborId {
+    pub(crate) fn peer_at(
+        &mut self,
+        node: usize,
+        other: usize,
+        families: &[AfiSafi],
+    ) -> NeighborId {
         let neighbor = NeighborConfig::new(self.nodes[other].address, RemoteAs::External, families);
         self.nodes[node].speaker.add_neighbor(neighbor, self.now).unwrap()
     }
