@@ -35,7 +35,7 @@ pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs,
 pub use event::{Action, BestPath, Event, PathSource};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
-pub use view::{FamilySummary, NeighborSummary, PathView, RouteView};
+pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +102,11 @@ impl Speaker {
         };
         speaker.report_ready_families();
         speaker
+    }
+
+    /// What the speaker was told when it was made.
+    pub const fn config(&self) -> &SpeakerConfig {
+        &self.config
     }
 
     /// Starts a session with a neighbour.
