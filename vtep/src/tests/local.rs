@@ -27,8 +27,7 @@ fn macs_of_the_machine_of_a_control_plane_and_behind_the_tunnel_are_not_advertis
     let controlled = FdbEntry { extern_learn: true, ..station(MAC, PORT) };
     let ours = FdbEntry { master: Some(BRIDGE), ..FdbEntry::remote_in_bridge(VXLAN, mac(MAC)) };
     let by_tunnel = station(MAC, VXLAN);
-    let in_device = FdbEntry { table: FdbTable::Device, ..station(MAC, PORT) };
-    for entry in [permanent, controlled, ours, by_tunnel, in_device] {
+    for entry in [permanent, controlled, ours, by_tunnel] {
         let mut lab = Lab::with_vni_10();
         lab.set(entry.clone());
         assert_eq!(lab.stations(), "", "{entry:?}");
