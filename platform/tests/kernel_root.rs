@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::os::fd::{AsFd, AsRawFd};
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use platform::kernel::{
     Address, Change, Dataplane, Errno, FdbEntry, FdbTable, Hop, Ifindex, KernelError, Key,
@@ -67,7 +69,7 @@ impl Overlay {
         });
         socket.create_link(&vxlan).expect("vxlan");
         socket
-            .create_link(&NewLink::veth("port1", "host1", up()).with(in_bridge(bridge)))
+            .create_link(&NewLink::veth("port1", "host1", None).with(in_bridge(bridge)))
             .expect("veth");
         Self { bridge, vxlan: index(socket, "vx10"), port: index(socket, "port1") }
     }
@@ -124,7 +126,7 @@ fn witness(command: &str) -> String {
 fn follow(monitor: &mut Monitor, model: &mut Model, expected: &Model) -> BTreeSet<Key> {
     let deadline = Instant::now() + Duration::from_secs(5);
     let mut dirty = BTreeSet::new();
-    while model != expected && Instant::now() < deadline {
+    while model != expected && Instant::now() < deadline && has_news(monitor) {
         for notification in monitor.receive().expect("receive").expect("not stopped") {
             dirty.extend(model.apply(notification));
         }
@@ -142,6 +144,11 @@ fn follow(monitor: &mut Monitor, model: &mut Model, expected: &Model) -> BTreeSe
         "the model says {ours:#?}\nthe kernel says {theirs:#?}"
     );
     dirty
+}
+
+fn has_news(monitor: &Monitor) -> bool {
+    let mut fds = [PollFd::new(monitor.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(2000_u16)).expect("poll") == 1
 }
 
 #[test]
@@ -184,25 +191,19 @@ fn the_other_end_of_a_veth_pair_is_born_in_another_namespace() {
         let here = std::fs::File::open("/proc/thread-self/ns/net").expect("this namespace");
         unshare(CloneFlags::CLONE_NEWNET).expect("a second namespace");
         let mut there = Socket::open().expect("socket there");
-        let peer = LinkSettings {
-            namespace: Some(Namespace::Fd(std::os::fd::AsRawFd::as_raw_fd(&here))),
-            ..up()
-        };
-        there.create_link(&NewLink::veth("right", "left", peer).with(up())).expect("veth");
-        assert!(
-            socket.link_named("left").expect("lookup").is_some_and(|left| left.up && left.running)
-        );
+        let veth = NewLink::veth("right", "left", namespace_of(&here));
+        there.create_link(&veth.with(up())).expect("veth");
+        assert!(socket.link_named("left").expect("lookup").is_some_and(|left| !left.up));
         assert!(socket.link_named("right").expect("lookup").is_none());
         let right = there.link_named("right").expect("lookup").expect("right");
-        let move_back =
-            LinkSettings { namespace: peer_namespace(&here), ..LinkSettings::default() };
+        let move_back = LinkSettings { namespace: namespace_of(&here), ..LinkSettings::default() };
         there.change_link(right.index, &move_back).expect("move");
         assert!(socket.link_named("right").expect("lookup").is_some());
     });
 }
 
-fn peer_namespace(file: &std::fs::File) -> Option<Namespace> {
-    Some(Namespace::Fd(std::os::fd::AsRawFd::as_raw_fd(file)))
+fn namespace_of(file: &std::fs::File) -> Option<Namespace> {
+    Some(Namespace::Fd(file.as_raw_fd()))
 }
 
 #[test]
@@ -319,8 +320,9 @@ fn the_reason_of_a_refusal_is_the_kernels_own_words() {
 
 /// A veth pair, both ends up, with a subnet of each family; returns the near end.
 fn routed_link(socket: &mut Socket) -> Ifindex {
-    socket.create_link(&NewLink::veth("near", "far", up()).with(up())).expect("veth");
-    let near = index(socket, "near");
+    socket.create_link(&NewLink::veth("near", "far", None).with(up())).expect("veth");
+    let (near, far) = (index(socket, "near"), index(socket, "far"));
+    socket.change_link(far, &up()).expect("far up");
     let addresses = ["10.0.0.1/24", "2001:db8::1/64"]
         .map(|prefix| Object::Address(Address::new(near, prefix.parse().expect("prefix"))));
     apply_all(socket, &creates(&addresses));

@@ -22,10 +22,19 @@ pub struct NewLink {
     pub kind: LinkKind,
     /// The link below, which a VLAN needs.
     pub lower: Option<Ifindex>,
-    /// The other end of a veth pair: its name and settings.
-    pub peer: Option<(String, LinkSettings)>,
+    /// The other end of a veth pair.
+    pub peer: Option<VethPeer>,
     /// All that can also be changed later. With a namespace, the link is born there.
     pub settings: LinkSettings,
+}
+
+/// The other end of a veth pair. It is born down: the kernel cannot bring it up before the pair is complete.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VethPeer {
+    /// Its name.
+    pub name: String,
+    /// Where it is born, if not beside the near end.
+    pub namespace: Option<Namespace>,
 }
 
 /// What to change of a link; `None` leaves it as it is.
@@ -74,13 +83,16 @@ impl NewLink {
         Self::new(name, LinkKind::Vxlan(vxlan))
     }
 
-    /// A pair of virtual cables: `name` here, `peer` there.
+    /// A pair of virtual cables: `name` here, `peer` in the given namespace or here.
     pub fn veth(
         name: impl Into<String>,
         peer: impl Into<String>,
-        peer_settings: LinkSettings,
+        namespace: Option<Namespace>,
     ) -> Self {
-        Self { peer: Some((peer.into(), peer_settings)), ..Self::new(name, LinkKind::Veth) }
+        Self {
+            peer: Some(VethPeer { name: peer.into(), namespace }),
+            ..Self::new(name, LinkKind::Veth)
+        }
     }
 
     /// The same, with these settings.
@@ -110,8 +122,9 @@ impl NewLink {
     }
 
     fn data(&self) -> Option<InfoData> {
-        if let Some((name, settings)) = &self.peer {
-            let mut message = settings.message(0);
+        if let Some(VethPeer { name, namespace }) = &self.peer {
+            let mut message =
+                LinkSettings { namespace: *namespace, ..LinkSettings::default() }.message(0);
             message.attributes.push(LinkAttribute::IfName(name.clone()));
             return Some(InfoData::Veth(InfoVeth::Peer(message)));
         }

@@ -42,7 +42,7 @@ pub use dataplane::Dataplane;
 pub use error::{KernelError, Retry};
 pub use fdb::{FdbEntry, FdbState, FdbTable};
 pub use link::{Link, LinkKind};
-pub use link_request::{LinkSettings, Namespace, NewLink};
+pub use link_request::{LinkSettings, Namespace, NewLink, VethPeer};
 pub use model::Model;
 pub use monitor::{Monitor, StopMonitor};
 pub use neighbor::{Neighbor, NeighborState};

@@ -159,3 +159,6 @@ impl<'a> UpdateView<'a> {
         self.end_of_rib
     }
 }
+
+#[cfg(test)]
+mod tests;
