@@ -163,3 +163,12 @@ fn a_port_that_leaves_the_bridge_takes_its_macs_along() {
     lab.unset(port(PORT, BRIDGE));
     assert_eq!(lab.stations(), "");
 }
+
+#[test]
+fn a_mac_at_a_port_that_turns_out_to_be_a_tunnel_is_no_longer_advertised() {
+    let mut lab = Lab::with_vni_10();
+    lab.set(station(MAC, 201));
+    assert_eq!(lab.stations(), "00:00:5e:00:53:01\n");
+    lab.set(vxlan(201, 20, BRIDGE));
+    assert_eq!(lab.stations(), "");
+}

@@ -159,7 +159,7 @@ fn contested(lab: &Lab, received: &BTreeMap<EvpnKey, Received>) -> BTreeSet<MacA
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_said_step_by_step_is_all_that_follows(steps in prop::collection::vec(step(), 1..60)) {
