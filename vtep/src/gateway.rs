@@ -143,8 +143,11 @@ impl Gateway {
     }
 
     /// Whether the key is on a device that belongs to a domain, so that an entry there that carries our mark is ours:
-    /// made by us or by a former run.
+    /// made by us or by a former run. When no VNI is wanted it is of another control plane, and not ours to sweep.
     pub fn manages(&self, key: &Key) -> bool {
+        if !self.config.advertise_all_vni {
+            return false;
+        }
         match key {
             Key::Fdb { ifindex, .. } => self.by_vxlan.contains_key(ifindex),
             Key::Neighbor { ifindex, .. } => self.by_svi.contains_key(ifindex),

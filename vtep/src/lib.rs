@@ -11,7 +11,17 @@
 //! | `objects`, `originate` | what follows, as kernel entries and as routes | how it came about |
 //! | `views`, `problem` | what there is to show and to mend | |
 //!
-//! What is followed now: one VXLAN device per VNI in a bridge without VLAN filtering, EVPN routes of types 2 and 3.
+//! | standard | | proven by |
+//! |---|---|---|
+//! | RFC 7432 §7.2, §9, §11: types 2 and 3 | yes | `tests::local`, `tests::remote` |
+//! | RFC 7432 §7.7, §15: MAC mobility, sticky MACs | yes; no duplicate detection (§15.1), which needs a clock | `tests::mobility` |
+//! | RFC 7432 §8, §14: multihoming | no; routes of a segment are used by their next hop | |
+//! | RFC 8365 §5: VXLAN, VNI as label, ingress replication | one VNI for a domain; no downstream-assigned VNIs | `tests::remote` |
+//! | RFC 9047: router flag | yes | `tests::local`, `tests::remote` |
+//! | RFC 9135, RFC 9136: routing between VNIs | no | |
+//!
+//! A domain is one VXLAN device with one VNI in a bridge without VLAN filtering. What else the kernel can do (one device
+//! for many VNIs, VLAN-aware bridges) is named as a [`Problem`].
 
 mod domain;
 mod facts;

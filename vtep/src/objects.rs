@@ -1,8 +1,8 @@
 //! What follows, as kernel entries.
 //!
-//! A remote MAC is two entries: in the bridge, behind the VXLAN device, and in the VXLAN device, behind the VTEP. Both
-//! are dynamic, static MACs too: the kernel ignores the state of an entry with our mark in a bridge, and would report
-//! another one than was asked for. Nothing ages them, and a packet from a local port moves them there, which is how we
+//! A remote MAC is two entries: in the bridge, behind the VXLAN device, and in the VXLAN device, behind the VTEP. The
+//! bridge's is dynamic, for a static MAC too: the kernel ignores the state of an entry with our mark there, and would
+//! report another one than was asked for. Nothing ages it, and a frame from a local port moves it there, which is how we
 //! learn that a MAC has come to us.
 
 use std::collections::BTreeMap;

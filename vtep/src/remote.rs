@@ -107,12 +107,12 @@ impl Routes {
         &mut self,
         key: &EvpnKey,
         best: Option<(&EvpnPayload, &AttributeSet)>,
-    ) -> BTreeSet<Subject> {
+    ) -> Vec<Subject> {
         let route = best.and_then(|(payload, attributes)| read(key, payload, attributes));
         if self.routes.get(key) == route.as_ref() {
-            return BTreeSet::new();
+            return Vec::new();
         }
-        let mut subjects = BTreeSet::new();
+        let mut subjects = Vec::new();
         if let Some(before) = self.routes.remove(key) {
             self.index(key, &before, Index::Remove, &mut subjects);
         }
@@ -120,6 +120,8 @@ impl Routes {
             self.index(key, &route, Index::Insert, &mut subjects);
             self.routes.insert(key.clone(), route);
         }
+        subjects.sort_unstable();
+        subjects.dedup();
         subjects
     }
 
@@ -197,23 +199,17 @@ impl Routes {
             .take_while(move |(of, to, ..)| (*of, *to) == (vni, mac))
     }
 
-    fn index(
-        &mut self,
-        key: &EvpnKey,
-        route: &Route,
-        index: Index,
-        subjects: &mut BTreeSet<Subject>,
-    ) {
+    fn index(&mut self, key: &EvpnKey, route: &Route, index: Index, subjects: &mut Vec<Subject>) {
         for vni in route.vnis.iter().copied().filter(|vni| route.fault_in(*vni).is_none()) {
             match *key {
                 EvpnKey::MacIp { rd, ethernet_tag, mac, ip } => {
                     let name = (rd, ethernet_tag, ip);
                     index.apply(&mut self.macs, (vni, mac, route.claim, name));
-                    subjects.insert(Subject::Mac(vni, mac));
+                    subjects.push(Subject::Mac(vni, mac));
                     if let Some(ip) = ip {
                         let claim = HostClaim { claim: route.claim, mac, router: route.router };
                         index.apply(&mut self.hosts, (vni, ip, claim, name));
-                        subjects.insert(Subject::Host(vni, ip));
+                        subjects.push(Subject::Host(vni, ip));
                     }
                 }
                 EvpnKey::Multicast { rd, ethernet_tag, originator } => {
@@ -222,7 +218,7 @@ impl Routes {
                     let before = self.wants_flood(vni, vtep);
                     index.apply(&mut self.floods, (vni, vtep, name));
                     if before != self.wants_flood(vni, vtep) {
-                        subjects.insert(Subject::Flood(vni, vtep));
+                        subjects.push(Subject::Flood(vni, vtep));
                     }
                 }
                 _ => {}
@@ -300,8 +296,10 @@ fn read_multicast(attributes: &AttributeSet) -> Route {
 fn vnis(attributes: &AttributeSet) -> Box<[Vni]> {
     let targets = attributes.ext_communities().filter_map(|community| community.as_route_target());
     let numbers = targets.filter_map(|target| target.local_administrator());
-    let vnis: BTreeSet<Vni> = numbers.filter_map(|number| Vni::try_from(number).ok()).collect();
-    vnis.into_iter().collect()
+    let mut vnis: Vec<Vni> = numbers.filter_map(|number| Vni::try_from(number).ok()).collect();
+    vnis.sort_unstable();
+    vnis.dedup();
+    vnis.into_boxed_slice()
 }
 
 /// A route that names encapsulations must name VXLAN; one that names none leaves it to us (RFC 8365 §5.1.3).

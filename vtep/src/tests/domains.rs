@@ -146,6 +146,8 @@ fn nothing_is_advertised_or_installed_when_no_vni_is_wanted() {
     lab.set(vxlan(VXLAN, 10, BRIDGE));
     lab.receive(&Received::mac(MAC, "192.0.2.9"));
     assert_eq!((lab.entries(), lab.routes()), (String::new(), String::new()));
+    let entry = FdbEntry::remote_in_bridge(VXLAN, mac(MAC));
+    assert!(!lab.gateway.manages(&entry.key()), "another daemon's entries are not ours to sweep");
 }
 
 #[test]

@@ -27,8 +27,7 @@ fn macs_of_the_machine_of_a_control_plane_and_behind_the_tunnel_are_not_advertis
     let controlled = FdbEntry { extern_learn: true, ..station(MAC, PORT) };
     let ours = FdbEntry { master: Some(BRIDGE), ..FdbEntry::remote_in_bridge(VXLAN, mac(MAC)) };
     let by_tunnel = station(MAC, VXLAN);
-    let in_device = FdbEntry { table: FdbTable::Device, ..station(MAC, PORT) };
-    for entry in [permanent, controlled, ours, by_tunnel, in_device] {
+    for entry in [permanent, controlled, ours, by_tunnel] {
         let mut lab = Lab::with_vni_10();
         lab.set(entry.clone());
         assert_eq!(lab.stations(), "", "{entry:?}");
@@ -162,5 +161,14 @@ fn a_port_that_leaves_the_bridge_takes_its_macs_along() {
     lab.set(station(MAC, PORT));
     lab.poll();
     lab.unset(port(PORT, BRIDGE));
+    assert_eq!(lab.stations(), "");
+}
+
+#[test]
+fn a_mac_at_a_port_that_turns_out_to_be_a_tunnel_is_no_longer_advertised() {
+    let mut lab = Lab::with_vni_10();
+    lab.set(station(MAC, 201));
+    assert_eq!(lab.stations(), "00:00:5e:00:53:01\n");
+    lab.set(vxlan(201, 20, BRIDGE));
     assert_eq!(lab.stations(), "");
 }
