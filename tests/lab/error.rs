@@ -31,6 +31,16 @@ pub enum LabError {
         /// What the last attempt said.
         last: Box<Self>,
     },
+    /// A daemon ended on its own; waiting longer is of no use.
+    #[error("{name} ended with {status}: {said}")]
+    Ended {
+        /// Which one.
+        name: String,
+        /// How.
+        status: std::process::ExitStatus,
+        /// The last line of its log.
+        said: String,
+    },
     /// Something is not as the test wants it.
     #[error("{0}")]
     Unexpected(String),

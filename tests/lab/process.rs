@@ -12,7 +12,7 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::{LabError, Node, Result, ensure, eventually};
+use crate::{LabError, Node, Result, eventually};
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -63,13 +63,8 @@ impl Process {
     /// It has ended; the message holds the last line of its log.
     pub fn ensure_running(&mut self) -> Result {
         if let Some(status) = self.child.try_wait()? {
-            let output = self.output()?;
-            ensure!(
-                false,
-                "{} ended with {status}: {}",
-                self.name,
-                output.lines().last().unwrap_or_default()
-            );
+            let said = self.output()?.lines().last().unwrap_or_default().to_owned();
+            return Err(LabError::Ended { name: self.name.clone(), status, said });
         }
         Ok(())
     }

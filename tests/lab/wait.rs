@@ -19,6 +19,9 @@ pub fn eventually<T>(timeout: Duration, mut check: impl FnMut() -> Result<T>) ->
     loop {
         match check() {
             Ok(value) => return Ok(value),
+            Err(hopeless @ (LabError::Ended { .. } | LabError::Missing(_))) => {
+                return Err(hopeless);
+            }
             Err(last) if Instant::now() >= deadline => {
                 return Err(LabError::Timeout {
                     seconds: timeout.as_secs_f32(),

@@ -57,12 +57,12 @@ fn bird_loses_the_routes_when_switchd_withdraws_from_the_session() -> Result {
     })
 }
 
-pub(crate) const CONFIG: &str = r"
+pub(crate) const CONFIG: &str = r#"
 router id 10.0.0.2;
 protocol device {}
 protocol kernel { ipv4 { import none; export where source = RTS_BGP; }; persist; graceful restart; }
 protocol kernel { ipv6 { import none; export where source = RTS_BGP; }; persist; graceful restart; }
-protocol direct { ipv4; ipv6; interface -10.1.0.0/24, -fd00:1::/64, -fe80::/10, *; }
+protocol direct { ipv4; ipv6; interface "lo"; }
 protocol static extra4 { ipv4; route 10.77.0.0/16 blackhole; }
 protocol static extra6 { ipv6; route fd77::/32 blackhole; }
 template bgp leaf {
@@ -76,4 +76,4 @@ template bgp leaf {
 }
 protocol bgp leaf4 from leaf { neighbor 10.1.0.1 as 65001; ipv4 { import all; export all; }; }
 protocol bgp leaf6 from leaf { neighbor fd00:1::1 as 65001; ipv6 { import all; export all; }; }
-";
+"#;

@@ -19,7 +19,7 @@ impl Bird {
     pub fn start(node: &Node, config: &str) -> Result<Self> {
         require(&["bird", "birdc"])?;
         fs::write(node.dir().join("bird.conf"), config)?;
-        let mut bird = Self { node: node.clone(), process: spawn(node)? };
+        let mut bird = Self { node: node.clone(), process: spawn(node, &[])? };
         bird.wait_until_ready()?;
         Ok(bird)
     }
@@ -85,12 +85,12 @@ impl Bird {
         self.process.kill9()
     }
 
-    /// Starts it again.
+    /// Starts it again, as the one that has restarted gracefully: its kernel routes are still in place.
     ///
     /// # Errors
     /// It did not come up.
     pub fn start_again(&mut self) -> Result {
-        self.process = spawn(&self.node)?;
+        self.process = spawn(&self.node, &["-R"])?;
         self.wait_until_ready()
     }
 
@@ -107,12 +107,10 @@ impl Bird {
     }
 }
 
-fn spawn(node: &Node) -> Result<Process> {
+fn spawn(node: &Node, options: &[&str]) -> Result<Process> {
     let file = |name: &str| node.dir().join(name).display().to_string();
-    let (config, socket) = (file("bird.conf"), file("bird.ctl"));
-    Process::start(
-        node,
-        "bird",
-        &["bird", "-f", "-c", &config, "-s", &socket, "-P", &file("bird.pid")],
-    )
+    let (config, socket, pid) = (file("bird.conf"), file("bird.ctl"), file("bird.pid"));
+    let mut words = vec!["bird", "-f", "-c", &config, "-s", &socket, "-P", &pid];
+    words.extend_from_slice(options);
+    Process::start(node, "bird", &words)
 }
