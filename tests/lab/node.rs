@@ -159,3 +159,34 @@ fn list() -> Result<Vec<String>> {
 }
 
 const FAMILY: &str = "switchd-lab-";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lab;
+
+    #[test]
+    fn what_a_killed_run_left_behind_is_swept_by_the_next_one() {
+        let mut dead = Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let leftover = format!("{}leaf", prefix(dead.id(), 0));
+        host(&format!("ip netns add {leftover}")).unwrap();
+        Lab::run(|_| Ok(())).unwrap();
+        assert!(!list().unwrap().contains(&leftover));
+    }
+
+    #[test]
+    fn nothing_of_a_lab_is_left_when_it_ends() {
+        let mut netns = String::new();
+        Lab::run(|lab| {
+            let node = lab.node("leaf")?;
+            netns = node.netns().to_owned();
+            // Forgotten on purpose: whatever runs in the namespace goes with it.
+            std::mem::forget(crate::Process::start(&node, "sleep", &["sleep", "1000"])?);
+            Ok(())
+        })
+        .unwrap();
+        assert!(!netns.is_empty());
+        assert!(!list().unwrap().contains(&netns));
+    }
+}

@@ -59,6 +59,22 @@ impl Switch {
         self.process.kill9()
     }
 
+    /// Kills it together with whatever else it has started in its namespace.
+    ///
+    /// # Errors
+    /// The processes cannot be listed.
+    pub fn kill9_everything(&mut self) -> Result {
+        self.kill9()?;
+        let pids = node::host(&format!("ip netns pids {}", self.node.netns()))?;
+        for pid in pids.split_whitespace() {
+            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            if name.trim().starts_with("switchd") {
+                node::host(&format!("kill -9 {pid}"))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Ends it as systemd would.
     ///
     /// # Errors
