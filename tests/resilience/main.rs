@@ -2,6 +2,7 @@
 
 mod adoption;
 mod crash;
+mod uplink;
 
 use lab::{
     Lab, PATIENCE, Result,
