@@ -149,7 +149,10 @@ fn socket(node: &Node) -> PathBuf {
 }
 
 /// `$SWITCHD_BIN`, or what cargo built beside the test that is running.
-fn binary(name: &str) -> Result<PathBuf> {
+///
+/// # Errors
+/// It has not been built; the message says how.
+pub fn binary(name: &str) -> Result<PathBuf> {
     let variable = format!("{}_BIN", name.to_uppercase());
     let built = || {
         let test = std::env::current_exe().ok()?;
