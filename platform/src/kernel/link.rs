@@ -1,0 +1,205 @@
+//! Network devices.
+
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoPortData, InfoVlan, InfoVrf, LinkAttribute, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage,
+};
+
+use super::message;
+use super::{Bridge, BridgePort, Ifindex, Key, MacAddr, Vxlan};
+
+/// A network device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Its number; 0 in a link that is yet to be created lets the kernel choose.
+    pub index: Ifindex,
+    /// Its name.
+    pub name: String,
+    /// What sort of device.
+    pub kind: LinkKind,
+    /// The bridge, bond or VRF that it belongs to.
+    pub master: Option<Ifindex>,
+    /// Whether the administrator wants it up.
+    pub up: bool,
+    /// Whether it can carry packets (`IFF_LOWER_UP`).
+    pub running: bool,
+    /// Link-layer address, if it is six octets.
+    pub mac: Option<MacAddr>,
+    /// Largest packet.
+    pub mtu: u32,
+    /// What it is as a port, if its master is a bridge.
+    pub port: Option<BridgePort>,
+    /// The operator's description.
+    pub alias: Option<String>,
+    /// The link below it (a VLAN's) or the other end (a veth's).
+    pub lower: Option<Ifindex>,
+    /// The kernel's id of the namespace in which `lower` is, when it is not this one.
+    pub lower_namespace: Option<i32>,
+}
+
+/// What sort of device a link is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LinkKind {
+    /// A bridge.
+    Bridge(Bridge),
+    /// A VXLAN tunnel end.
+    Vxlan(Vxlan),
+    /// One end of a pair of virtual cables.
+    Veth,
+    /// A VLAN on top of [`Link::lower`].
+    Vlan {
+        /// VLAN id.
+        id: u16,
+    },
+    /// A routing domain.
+    Vrf {
+        /// Its table.
+        table: u32,
+    },
+    /// A link aggregation.
+    Bond,
+    /// A device that swallows packets.
+    Dummy,
+    /// The loopback device.
+    Loopback,
+    /// A device of a driver that reports no kind: front-panel ports.
+    Physical,
+    /// Any other kind, by the kernel's name.
+    Other(String),
+}
+
+impl Link {
+    /// Its identity.
+    pub fn key(&self) -> Key {
+        Key::Link(self.index)
+    }
+
+    /// What must exist first.
+    pub fn requires(&self) -> Vec<Key> {
+        let underlay = match &self.kind {
+            LinkKind::Vxlan(vxlan) => vxlan.underlay,
+            _ => None,
+        };
+        let lower = if matches!(self.kind, LinkKind::Vlan { .. }) { self.lower } else { None };
+        self.master.into_iter().chain(underlay).chain(lower).map(Key::Link).collect()
+    }
+
+    /// Whether `held` is all that this asks for: what a writer can set, less what the kernel decides (carrier).
+    pub fn is_satisfied_by(&self, held: &Self) -> bool {
+        self.name == held.name
+            && self.kind == held.kind
+            && self.master == held.master
+            && self.up == held.up
+            && self.mac.is_none_or(|mac| held.mac == Some(mac))
+            && (self.mtu == 0 || self.mtu == held.mtu)
+            && self.alias == held.alias
+            && self.port.is_none_or(|port| {
+                held.port.is_some_and(|held| port == BridgePort { state: port.state, ..held })
+            })
+    }
+
+    /// Its VXLAN part, if it is a VXLAN device.
+    pub fn vxlan(&self) -> Option<&Vxlan> {
+        match &self.kind {
+            LinkKind::Vxlan(vxlan) => Some(vxlan),
+            _ => None,
+        }
+    }
+
+    /// Its bridge part, if it is a bridge.
+    pub fn bridge(&self) -> Option<&Bridge> {
+        match &self.kind {
+            LinkKind::Bridge(bridge) => Some(bridge),
+            _ => None,
+        }
+    }
+    pub(super) fn decode(message: &LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            name: String::new(),
+            kind: match message.header.link_layer_type {
+                LinkLayerType::Loopback => LinkKind::Loopback,
+                _ => LinkKind::Physical,
+            },
+            master: None,
+            up: flags.contains(LinkFlags::Up),
+            running: flags.contains(LinkFlags::LowerUp),
+            mac: None,
+            mtu: 0,
+            port: None,
+            alias: None,
+            lower: None,
+            lower_namespace: None,
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Controller(master) => {
+                    link.master = Some(*master).filter(|master| *master != 0)
+                }
+                LinkAttribute::Address(octets) => link.mac = message::mac(octets),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
+                LinkAttribute::Link(lower) => link.lower = Some(*lower).filter(|lower| *lower != 0),
+                LinkAttribute::LinkNetNsId(id) => link.lower_namespace = Some(*id),
+                LinkAttribute::LinkInfo(infos) => link.take_infos(infos),
+                _ => {}
+            }
+        }
+        link
+    }
+
+    fn take_infos(&mut self, infos: &[LinkInfo]) {
+        for info in infos {
+            match info {
+                LinkInfo::Kind(kind) => self.kind = LinkKind::named(kind),
+                LinkInfo::Data(data) => {
+                    if let Some(kind) = LinkKind::described(data) {
+                        self.kind = kind;
+                    }
+                }
+                LinkInfo::PortData(InfoPortData::BridgePort(port)) => {
+                    self.port = Some(BridgePort::decode(port))
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl LinkKind {
+    /// The kind by its name alone. The kernel says the name before the data.
+    fn named(kind: &InfoKind) -> Self {
+        match kind {
+            InfoKind::Bridge => Self::Bridge(Bridge::default()),
+            InfoKind::Vxlan => Self::Vxlan(Vxlan::decode(&[])),
+            InfoKind::Veth => Self::Veth,
+            InfoKind::Vlan => Self::Vlan { id: 0 },
+            InfoKind::Vrf => Self::Vrf { table: 0 },
+            InfoKind::Bond => Self::Bond,
+            InfoKind::Dummy => Self::Dummy,
+            other => Self::Other(other.to_string()),
+        }
+    }
+
+    fn described(data: &InfoData) -> Option<Self> {
+        Some(match data {
+            InfoData::Bridge(bridge) => Self::Bridge(Bridge::decode(bridge)),
+            InfoData::Vxlan(vxlan) => Self::Vxlan(Vxlan::decode(vxlan)),
+            InfoData::Vlan(vlan) => Self::Vlan {
+                id: vlan.iter().find_map(|vlan| match vlan {
+                    InfoVlan::Id(id) => Some(*id),
+                    _ => None,
+                })?,
+            },
+            InfoData::Vrf(vrf) => Self::Vrf {
+                table: vrf.iter().find_map(|vrf| match vrf {
+                    InfoVrf::TableId(table) => Some(*table),
+                    _ => None,
+                })?,
+            },
+            _ => return None,
+        })
+    }
+}
