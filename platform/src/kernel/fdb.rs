@@ -11,6 +11,8 @@
 //! - A VXLAN device wants `NUD_REACHABLE` or `NUD_PERMANENT` in every new entry. With `NUD_NOARP` beside it, the entry
 //!   survives that the device goes down and up.
 //! - Replacing moves a MAC from another port of the bridge. The kernel announces the new place only.
+//! - Both halves in one message on a link that is no port of a bridge: the kernel makes the VXLAN half, says yes, and is
+//!   silent about the other. Only reading back tells.
 //! - Deleting a flood entry needs its destination; deleting a destination that is not in the list is success.
 
 use std::fmt;

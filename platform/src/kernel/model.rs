@@ -4,6 +4,7 @@
 //! - a link that is deleted takes its addresses, neighbours, FDB entries, nexthops and routes along;
 //! - a link that goes down takes along its nexthops and the IPv4 routes that have no other way (IPv6 routes are announced);
 //!   a link that only loses its carrier takes its nexthops along;
+//! - a link that leaves its bridge takes along what the bridge knew about it;
 //! - a nexthop that goes away leaves its groups and takes its routes along;
 //! - an address that goes away takes the routes along that name it as their source;
 //! - a MAC that moves to another port of a bridge is announced there, and its old place is not.
@@ -17,7 +18,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     Address, FdbEntry, FdbTable, Ifindex, Key, Link, MacAddr, Neighbor, Nexthop, NexthopKind,
-    Notification, Object, Route, Via,
+    Notification, Object, Route, RouteKind, Via,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -190,9 +191,14 @@ impl Model {
                 return;
             }
         }
+        let left =
+            before.and_then(|before| before.master).filter(|master| link.master != Some(*master));
         let (up, running) = (link.up, link.running);
         self.links.insert(index, link);
         dirty.push(Key::Link(index));
+        if let Some(bridge) = left {
+            self.remove_fdb_in(bridge, index, dirty);
+        }
         if !up || !running {
             self.remove_nexthops_on(index, dirty);
         }
@@ -335,6 +341,18 @@ impl Model {
         self.links.remove(&index).is_some()
     }
 
+    /// What a bridge knew about one of its ports.
+    fn remove_fdb_in(&mut self, bridge: Ifindex, port: Ifindex, dirty: &mut Vec<Key>) {
+        let lost: Vec<Key> = self
+            .fdb_of(port)
+            .filter(|entry| entry.table == FdbTable::Bridge && entry.master == Some(bridge))
+            .map(FdbEntry::key)
+            .collect();
+        for key in lost {
+            self.remove(key, dirty);
+        }
+    }
+
     /// Routes whose every hop is on a link that is gone or down.
     fn remove_dead_routes(&mut self, ifindex: Ifindex, dirty: &mut Vec<Key>) {
         let Some(on) = self.on_link.get(&ifindex) else { return };
@@ -353,6 +371,8 @@ impl Model {
     fn is_dead(&self, key: &Key) -> bool {
         let is_down = |ifindex| self.links.get(&ifindex).is_none_or(|link| !link.up);
         self.routes.get(key).is_some_and(|route| match &route.via {
+            // An address stays this machine's own while its link is down.
+            _ if route.kind == RouteKind::Local => false,
             Via::Hops(hops) => hops.iter().all(|hop| is_down(hop.ifindex)),
             Via::Nexthop(_) => false,
         })
