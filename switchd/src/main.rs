@@ -84,7 +84,13 @@ fn start_logging() {
         Some(journal) => registry.with(journal).init(),
         None => {
             let terminal = std::io::stderr().is_terminal();
-            registry.with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(terminal)).init();
+            registry
+                .with(
+                    tracing_subscriber::fmt::layer()
+                        .with_writer(std::io::stderr)
+                        .with_ansi(terminal),
+                )
+                .init();
         }
     }
 }
