@@ -5,5 +5,10 @@
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
 
+#[cfg(feature = "net")]
+pub mod net;
+mod rib;
+mod session;
+pub mod speaker;
 pub mod types;
 pub mod wire;

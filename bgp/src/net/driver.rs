@@ -1,0 +1,257 @@
+//! The task that owns the speaker: moves bytes, keeps time, passes events on.
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use hashbrown::HashMap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use super::connection::{CHUNK, Link};
+use super::{Command, socket};
+use crate::speaker::{Action, ConnectionId, Event, NeighborId, Speaker};
+
+/// What tasks have for the driver and it has not looked at. Each holds at most a chunk.
+const INPUTS: usize = 64;
+/// Events in one batch.
+const EVENTS: usize = 1024;
+/// Inputs taken before the speaker is asked what to send: enough to coalesce, too few to be late.
+const INPUTS_AT_ONCE: usize = 16;
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// From the tasks of connections, listeners and attempts.
+#[derive(Debug)]
+pub(super) enum Input {
+    Accepted { stream: TcpStream, remote: SocketAddr },
+    Connected { neighbor: NeighborId, attempt: u64, outcome: io::Result<TcpStream> },
+    Received { connection: ConnectionId, bytes: Vec<u8> },
+    Written { connection: ConnectionId },
+    Closed { connection: ConnectionId, error: Option<io::Error> },
+}
+
+#[derive(Debug)]
+pub(super) struct Driver {
+    speaker: Speaker,
+    links: HashMap<ConnectionId, Link>,
+    attempts: HashMap<NeighborId, (u64, AbortHandle)>,
+    next_attempt: u64,
+    listeners: Vec<AbortHandle>,
+    inputs: mpsc::Receiver<Input>,
+    /// For the tasks to come.
+    input_sender: mpsc::Sender<Input>,
+    events: mpsc::Sender<Vec<Event>>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        speaker: Speaker,
+        listeners: Vec<TcpListener>,
+        events: mpsc::Sender<Vec<Event>>,
+    ) -> Self {
+        let (input_sender, inputs) = mpsc::channel(INPUTS);
+        let listeners = listeners
+            .into_iter()
+            .map(|listener| tokio::spawn(accept(listener, input_sender.clone())).abort_handle())
+            .collect();
+        Self {
+            speaker,
+            links: HashMap::new(),
+            attempts: HashMap::new(),
+            next_attempt: 0,
+            listeners,
+            inputs,
+            input_sender,
+            events,
+        }
+    }
+
+    pub(super) async fn run(
+        mut self,
+        mut commands: mpsc::Receiver<Command>,
+        mut shutdown: mpsc::Receiver<oneshot::Sender<()>>,
+    ) {
+        let events = self.events.clone();
+        let done = loop {
+            self.act();
+            self.transmit();
+            let wake_at = self.speaker.poll_timeout().map(tokio::time::Instant::from_std);
+            let has_events = self.speaker.has_events() && !events.is_closed();
+            // All arms are cancel-safe: receiving, reserving and sleeping lose nothing.
+            tokio::select! {
+                done = shutdown.recv() => break done,
+                command = commands.recv() => match command {
+                    Some(command) => command(&mut self.speaker, Instant::now()),
+                    None => break None,
+                },
+                Some(input) = self.inputs.recv() => self.handle_inputs(input),
+                () = sleep_until(wake_at) => {}
+                permit = events.reserve(), if has_events => {
+                    if let Ok(permit) = permit {
+                        permit.send(next_events(&mut self.speaker));
+                    }
+                }
+            }
+            self.speaker.handle_timeout(Instant::now());
+        };
+        self.stop().await;
+        if let Some(done) = done {
+            // Whoever asked may have gone away.
+            let _ = done.send(());
+        }
+    }
+
+    fn handle_inputs(&mut self, first: Input) {
+        self.handle_input(first);
+        for _ in 1..INPUTS_AT_ONCE {
+            match self.inputs.try_recv() {
+                Ok(input) => self.handle_input(input),
+                Err(_) => return,
+            }
+        }
+    }
+
+    fn handle_input(&mut self, input: Input) {
+        let now = Instant::now();
+        match input {
+            Input::Received { connection, bytes } => {
+                self.speaker.handle_bytes(connection, &bytes, now)
+            }
+            Input::Written { connection } => {
+                if let Some(link) = self.links.get_mut(&connection) {
+                    link.written();
+                }
+            }
+            Input::Closed { connection, error } => {
+                if let Some(link) = self.links.remove(&connection) {
+                    tracing::debug!(?connection, ?error, "connection closed by the peer");
+                    link.close(Vec::new());
+                    self.speaker.handle_closed(connection, now);
+                }
+            }
+            Input::Accepted { stream, remote } => self.accepted(stream, remote, now),
+            Input::Connected { neighbor, attempt, outcome } => {
+                if self.attempts.get(&neighbor).is_some_and(|(latest, _)| *latest == attempt) {
+                    self.attempts.remove(&neighbor);
+                    self.connected(neighbor, outcome, now);
+                }
+            }
+        }
+    }
+
+    fn accepted(&mut self, stream: TcpStream, remote: SocketAddr, now: Instant) {
+        let Ok(local) = stream.local_addr() else { return };
+        match self.speaker.handle_accepted(remote, local, now) {
+            Some(connection) => self.link(connection, stream),
+            None => tracing::debug!(%remote, "connection refused: not a neighbor, or not now"),
+        }
+    }
+
+    fn connected(&mut self, neighbor: NeighborId, outcome: io::Result<TcpStream>, now: Instant) {
+        let outcome = outcome.and_then(|stream| stream.local_addr().map(|local| (stream, local)));
+        match outcome {
+            Ok((stream, local)) => {
+                if let Some(connection) = self.speaker.handle_connected(neighbor, local, now) {
+                    self.link(connection, stream);
+                }
+            }
+            Err(error) => {
+                tracing::debug!(?neighbor, %error, "cannot connect");
+                self.speaker.handle_connect_failed(neighbor, now);
+            }
+        }
+    }
+
+    fn link(&mut self, connection: ConnectionId, stream: TcpStream) {
+        socket::tune(&stream);
+        self.links.insert(connection, Link::new(connection, stream, &self.input_sender));
+    }
+
+    fn act(&mut self) {
+        while let Some(action) = self.speaker.poll_action() {
+            match action {
+                Action::Connect { neighbor, remote, local } => {
+                    self.next_attempt += 1;
+                    let attempt = self.next_attempt;
+                    let inputs = self.input_sender.clone();
+                    let task = tokio::spawn(async move {
+                        let outcome = socket::connect(remote, local).await;
+                        // Fails only when the driver has ended.
+                        let _ = inputs.send(Input::Connected { neighbor, attempt, outcome }).await;
+                    });
+                    if let Some((_, older)) =
+                        self.attempts.insert(neighbor, (attempt, task.abort_handle()))
+                    {
+                        older.abort();
+                    }
+                }
+                Action::Close { connection, last_words } => {
+                    if let Some(link) = self.links.remove(&connection) {
+                        link.close(last_words);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives every connection that can take it what it should be sent.
+    fn transmit(&mut self) {
+        for (connection, link) in &mut self.links {
+            while link.has_room()
+                && let Some(chunk) = self.speaker.poll_transmit(*connection, CHUNK)
+            {
+                link.send(chunk);
+            }
+        }
+    }
+
+    async fn stop(mut self) {
+        for task in self.listeners.iter().chain(self.attempts.values().map(|(_, task)| task)) {
+            task.abort();
+        }
+        self.speaker.shutdown();
+        let mut closing = Vec::new();
+        while let Some(action) = self.speaker.poll_action() {
+            if let Action::Close { connection, last_words } = action
+                && let Some(link) = self.links.remove(&connection)
+            {
+                closing.push(link.close(last_words));
+            }
+        }
+        // Writers report what they wrote; nobody listens any more.
+        self.inputs.close();
+        for task in closing {
+            // Ends by itself, or after its time limit.
+            let _ = task.await;
+        }
+    }
+}
+
+fn next_events(speaker: &mut Speaker) -> Vec<Event> {
+    std::iter::from_fn(|| speaker.poll_event()).take(EVENTS).collect()
+}
+
+async fn sleep_until(at: Option<tokio::time::Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at).await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn accept(listener: TcpListener, inputs: mpsc::Sender<Input>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, remote)) => {
+                if inputs.send(Input::Accepted { stream, remote }).await.is_err() {
+                    return;
+                }
+            }
+            Err(error) => {
+                // Out of file descriptors, mostly: trying again at once would only burn time.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}

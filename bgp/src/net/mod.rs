@@ -1,0 +1,149 @@
+//! The engine's only I/O: TCP and the clock, on tokio.
+//!
+//! One task owns the [`Speaker`]. Each connection has a reader and a writer task; a writer holds a bounded amount, and
+//! only then is the speaker asked for more. So a peer that does not read costs neither memory nor the time of others,
+//! and a reader stops reading while the speaker is busy: TCP slows the peer down.
+
+#![expect(clippy::disallowed_methods, reason = "the one place of the engine that reads the clock")]
+
+mod connection;
+mod driver;
+mod socket;
+
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::rib::RouteKey;
+use crate::speaker::{
+    Event, NeighborConfig, NeighborError, NeighborId, NeighborSummary, Route, RouteView, Speaker,
+};
+use crate::types::AfiSafi;
+use driver::Driver;
+
+/// Calls on their way to the speaker.
+const COMMANDS: usize = 64;
+/// Batches of events on their way to the daemon. What does not fit stays in the speaker, where it coalesces.
+const EVENT_BATCHES: usize = 4;
+
+/// The engine's task is gone: it was shut down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the BGP engine has been shut down")]
+pub struct Stopped;
+
+type Command = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
+
+/// The way to a running engine. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    commands: mpsc::Sender<Command>,
+    shutdown: mpsc::Sender<oneshot::Sender<()>>,
+}
+
+/// Starts the engine on the current tokio runtime: listens on these addresses and connects where neighbours say so.
+///
+/// # Errors
+/// An address that cannot be listened on.
+pub fn spawn(
+    speaker: Speaker,
+    listen: &[SocketAddr],
+) -> io::Result<(Handle, mpsc::Receiver<Vec<Event>>)> {
+    let listeners =
+        listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+    let (commands, command_receiver) = mpsc::channel(COMMANDS);
+    let (shutdown, shutdown_receiver) = mpsc::channel(1);
+    let (events, event_receiver) = mpsc::channel(EVENT_BATCHES);
+    let driver = Driver::new(speaker, listeners, events);
+    tokio::spawn(driver.run(command_receiver, shutdown_receiver));
+    Ok((Handle { commands, shutdown }, event_receiver))
+}
+
+impl Handle {
+    /// Runs something on the speaker, in order with everything else.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&mut Speaker, Instant) -> T + Send + 'static,
+    ) -> Result<T, Stopped> {
+        let (answer, answered) = oneshot::channel();
+        let command: Command = Box::new(move |speaker, now| {
+            // Whoever asked may have gone away meanwhile.
+            let _ = answer.send(call(speaker, now));
+        });
+        self.commands.send(command).await.map_err(|_| Stopped)?;
+        answered.await.map_err(|_| Stopped)
+    }
+
+    /// Starts a session with a neighbour.
+    ///
+    /// # Errors
+    /// The engine was shut down; inside: what is wrong with the neighbour.
+    pub async fn add_neighbor(
+        &self,
+        config: NeighborConfig,
+    ) -> Result<Result<NeighborId, NeighborError>, Stopped> {
+        self.with(|speaker, now| speaker.add_neighbor(config, now)).await
+    }
+
+    /// Ends the session with a neighbour and forgets it.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn remove_neighbor(&self, id: NeighborId) -> Result<(), Stopped> {
+        self.with(move |speaker, now| speaker.remove_neighbor(id, now)).await
+    }
+
+    /// Announces routes that begin here, or changes them.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn announce(&self, routes: Vec<Route>) -> Result<(), Stopped> {
+        self.with(|speaker, _| routes.into_iter().for_each(|route| speaker.announce(route))).await
+    }
+
+    /// Withdraws routes that begin here.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn withdraw(&self, keys: Vec<RouteKey>) -> Result<(), Stopped> {
+        self.with(move |speaker, _| keys.iter().for_each(|key| speaker.withdraw(key))).await
+    }
+
+    /// After a restart: all our routes of this family are announced.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn local_routes_ready(&self, family: AfiSafi) -> Result<(), Stopped> {
+        self.with(move |speaker, _| speaker.local_routes_ready(family)).await
+    }
+
+    /// All neighbours.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn neighbors(&self) -> Result<Vec<NeighborSummary>, Stopped> {
+        self.with(|speaker, _| speaker.neighbors()).await
+    }
+
+    /// All destinations of a family.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn routes(&self, family: AfiSafi) -> Result<Vec<RouteView>, Stopped> {
+        self.with(move |speaker, _| speaker.routes(family)).await
+    }
+
+    /// Closes all connections without a NOTIFICATION and ends the engine: what it has announced and installed stays
+    /// as far as graceful restart was agreed on. Returns when the connections are closed.
+    pub async fn shutdown(&self) {
+        let (done, wait) = oneshot::channel();
+        if self.shutdown.send(done).await.is_ok() {
+            // The sender is dropped with the task: both ways it is over.
+            let _ = wait.await;
+        }
+    }
+}

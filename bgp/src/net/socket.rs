@@ -1,0 +1,51 @@
+//! Sockets as BGP wants them.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+
+/// An attempt that takes longer is given up; the session tries again.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+const BACKLOG: i32 = 128;
+/// Internetwork control (CS6), as routers mark their own traffic.
+const TRAFFIC_CLASS: u32 = 0xc0;
+
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if address.is_ipv6() {
+        // An IPv4 listener may stand beside it.
+        socket.set_only_v6(true)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+pub(super) async fn connect(remote: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
+    let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    if let Some(local) = local {
+        socket.bind(SocketAddr::new(local, 0))?;
+    }
+    tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(remote)).await?
+}
+
+/// What makes a connection a BGP connection. Nothing of it is vital.
+pub(super) fn tune(stream: &TcpStream) {
+    let socket = SockRef::from(stream);
+    let outcomes = [
+        stream.set_nodelay(true),
+        match stream.peer_addr() {
+            Ok(SocketAddr::V4(_)) => socket.set_tos_v4(TRAFFIC_CLASS),
+            Ok(SocketAddr::V6(_)) => socket.set_tclass_v6(TRAFFIC_CLASS),
+            Err(error) => Err(error),
+        },
+    ];
+    for error in outcomes.into_iter().filter_map(Result::err) {
+        tracing::debug!(%error, "cannot tune a connection");
+    }
+}

@@ -1,0 +1,93 @@
+//! The decision between paths to one destination: RFC 4271 §9.1.2.2, step by step.
+//!
+//! Step (e), the cost to the next hop, does not exist here: next hops are resolved by the kernel. Before step (a) come
+//! degree of preference (§9.1.1: LOCAL_PREF) and, for MAC routes, mobility (RFC 7432 §15: sticky, then the higher
+//! sequence number, then the lower next hop). Paths are ruled out step by step instead of compared in pairs, because
+//! MED, which counts only between paths of one neighbouring AS, does not order them.
+
+use std::cmp::Reverse;
+
+use smallvec::SmallVec;
+
+use super::peers::{Peer, Peers};
+use super::table::Path;
+use crate::rib::RouteFamily;
+use crate::wire::{AttributeSet, ExtCommunity};
+
+/// LOCAL_PREF of a path that has none, as everybody does it.
+pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
+
+/// Index of the best path; 0 if there are none.
+pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peers) -> usize {
+    if paths.len() < 2 {
+        return 0;
+    }
+    let candidates = paths.iter().enumerate().map(|(index, path)| Candidate {
+        index,
+        local: path.source.is_local(),
+        attributes: &path.attributes,
+        peer: peers.get(path.source),
+    });
+    let mut left = Candidates(candidates.collect());
+    if F::is_mobile(key) {
+        left.keep_least(|path| Reverse(mobility(path.attributes)));
+        left.keep_least(|path| path.attributes.next_hop());
+    }
+    left.keep_least(|path| Reverse(path.attributes.local_pref().unwrap_or(DEFAULT_LOCAL_PREF)));
+    left.keep_least(|path| !path.local);
+    left.keep_least(|path| path.attributes.as_path_length());
+    left.keep_least(|path| path.attributes.origin());
+    left.rule_out_by_med();
+    left.keep_least(|path| !path.peer.external);
+    left.keep_least(|path| path.attributes.originator_id().unwrap_or(path.peer.router_id));
+    left.keep_least(|path| path.attributes.cluster_list().len());
+    left.keep_least(|path| path.peer.address);
+    left.0.first().map_or(0, |path| path.index)
+}
+
+struct Candidate<'a> {
+    index: usize,
+    local: bool,
+    attributes: &'a AttributeSet,
+    peer: &'a Peer,
+}
+
+struct Candidates<'a>(SmallVec<[Candidate<'a>; 8]>);
+
+impl Candidates<'_> {
+    fn keep_least<K: Ord>(&mut self, key: impl Fn(&Candidate<'_>) -> K) {
+        if self.0.len() < 2 {
+            return;
+        }
+        if let Some(least) = self.0.iter().map(&key).min() {
+            self.0.retain(|path| key(path) == least);
+        }
+    }
+
+    /// Step (c): of the paths through one neighbouring AS, only those with the lowest MED stay; none counts as 0.
+    fn rule_out_by_med(&mut self) {
+        if self.0.len() < 2 {
+            return;
+        }
+        let entries: SmallVec<[_; 8]> = self
+            .0
+            .iter()
+            .map(|path| (path.attributes.first_as(), path.attributes.med().unwrap_or(0)))
+            .collect();
+        let mut entry = entries.iter();
+        self.0.retain(|_| {
+            entry.next().is_some_and(|(neighbor_as, med)| {
+                !entries.iter().any(|(other_as, other)| other_as == neighbor_as && other < med)
+            })
+        });
+    }
+}
+
+/// Sticky beats any sequence number; none counts as 0.
+fn mobility(attributes: &AttributeSet) -> (bool, u32) {
+    attributes.ext_communities().find_map(ExtCommunity::as_mac_mobility).unwrap_or((false, 0))
+}
+
+#[cfg(test)]
+#[path = "best_path/tests.rs"]
+mod tests;

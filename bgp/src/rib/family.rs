@@ -1,0 +1,98 @@
+//! What the tables need to know of a family beyond its wire format.
+
+use std::fmt;
+
+use ipnet::{Ipv4Net, Ipv6Net};
+
+use crate::types::AfiSafi;
+use crate::wire::{Evpn, EvpnKey, EvpnPayload, Family, Ipv4Unicast, Ipv6Unicast};
+
+/// Names a route of any family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RouteKey {
+    /// IPv4 unicast.
+    Ipv4(Ipv4Net),
+    /// IPv6 unicast.
+    Ipv6(Ipv6Net),
+    /// L2VPN EVPN.
+    Evpn(EvpnKey),
+}
+
+impl RouteKey {
+    /// Its family.
+    pub const fn family(&self) -> AfiSafi {
+        match self {
+            Self::Ipv4(_) => AfiSafi::IPV4_UNICAST,
+            Self::Ipv6(_) => AfiSafi::IPV6_UNICAST,
+            Self::Evpn(_) => AfiSafi::L2VPN_EVPN,
+        }
+    }
+}
+
+impl fmt::Display for RouteKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ipv4(prefix) => prefix.fmt(f),
+            Self::Ipv6(prefix) => prefix.fmt(f),
+            Self::Evpn(key) => key.fmt(f),
+        }
+    }
+}
+
+/// What differs between the tables of two families.
+pub trait RouteFamily: Family<Key: Send, Payload: Send> {
+    /// Whether a next hop is a router on the way, which external sessions replace. The next hop of EVPN is the VTEP at
+    /// the far end, and stays (as FRR does by default).
+    const NEXT_HOP_IS_ROUTER: bool;
+
+    /// The key with its family.
+    fn route_key(key: &Self::Key) -> RouteKey;
+
+    /// What an event tells of the payload.
+    fn payload(payload: &Self::Payload) -> EvpnPayload;
+
+    /// Whether MAC mobility decides before everything else (RFC 7432 §15).
+    fn is_mobile(_key: &Self::Key) -> bool {
+        false
+    }
+}
+
+impl RouteFamily for Ipv4Unicast {
+    const NEXT_HOP_IS_ROUTER: bool = true;
+
+    fn route_key(key: &Ipv4Net) -> RouteKey {
+        RouteKey::Ipv4(*key)
+    }
+
+    fn payload((): &()) -> EvpnPayload {
+        EvpnPayload::default()
+    }
+}
+
+impl RouteFamily for Ipv6Unicast {
+    const NEXT_HOP_IS_ROUTER: bool = true;
+
+    fn route_key(key: &Ipv6Net) -> RouteKey {
+        RouteKey::Ipv6(*key)
+    }
+
+    fn payload((): &()) -> EvpnPayload {
+        EvpnPayload::default()
+    }
+}
+
+impl RouteFamily for Evpn {
+    const NEXT_HOP_IS_ROUTER: bool = false;
+
+    fn route_key(key: &EvpnKey) -> RouteKey {
+        RouteKey::Evpn(key.clone())
+    }
+
+    fn payload(payload: &EvpnPayload) -> EvpnPayload {
+        *payload
+    }
+
+    fn is_mobile(key: &EvpnKey) -> bool {
+        matches!(key, EvpnKey::MacIp { .. })
+    }
+}

@@ -1,0 +1,117 @@
+//! UPDATEs into a table: what is announced, withdrawn, or refused because it would loop.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use super::RouteFamily;
+use super::peers::{Peer, Peers, Source};
+use super::table::{Path, Table};
+use crate::types::{AfiSafi, Asn, RouterId};
+use crate::wire::{
+    AttributeInterner, AttributeSet, NextHop, NlriError, Notification, Routes, UpdateView, Verdict,
+};
+
+/// Who we are, for the peer that sent an UPDATE.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Receiver {
+    pub(crate) asn: Asn,
+    pub(crate) router_id: RouterId,
+    pub(crate) cluster: Ipv4Addr,
+    /// Our address on the session.
+    pub(crate) address: IpAddr,
+    /// How often our AS number may be in a path.
+    pub(crate) allow_own_as: u8,
+}
+
+impl Receiver {
+    /// Whether a route with these attributes may be used (RFC 4271 §9.1.2 and §5.1.3, RFC 4456 §8).
+    fn accepts(&self, attributes: &AttributeSet, from: &Peer, next_hop_is_router: bool) -> bool {
+        let own = attributes.as_path().count(self.asn);
+        if own > usize::from(self.allow_own_as) {
+            return false;
+        }
+        if next_hop_is_router && attributes.next_hop().address() == self.address {
+            return false;
+        }
+        if from.external {
+            // RFC 4271 §6.3: the peer has put itself in front.
+            attributes.first_as() == Some(from.asn)
+        } else {
+            attributes.originator_id() != Some(self.router_id)
+                && attributes.cluster_list().all(|cluster| cluster != self.cluster)
+        }
+    }
+}
+
+/// Takes the routes of one family out of an UPDATE.
+///
+/// # Errors
+/// Routes that cannot be named: the session has to be reset (RFC 7606 §5.3).
+pub(crate) fn update<F: RouteFamily>(
+    table: &mut Table<F>,
+    view: &UpdateView<'_>,
+    source: Source,
+    receiver: &Receiver,
+    peers: &Peers,
+    interner: &mut AttributeInterner,
+) -> Result<(), Notification> {
+    // First these: a route in both is announced (RFC 4271 §4.3).
+    for route in view.withdrawn::<F>() {
+        let (key, _) = route.map_err(refuse::<F>)?;
+        table.remove(&key, source, peers);
+    }
+    for announced in view.announced::<F>() {
+        let attributes = match announced.next_hop {
+            Some(next_hop) => {
+                shared_attributes::<F>(view, next_hop, source, receiver, peers, interner)
+            }
+            None => None,
+        };
+        announce(table, announced.routes, attributes.as_ref(), source, peers)?;
+    }
+    Ok(())
+}
+
+/// `None`: the routes count as withdrawn.
+fn shared_attributes<F: RouteFamily>(
+    view: &UpdateView<'_>,
+    next_hop: NextHop,
+    source: Source,
+    receiver: &Receiver,
+    peers: &Peers,
+    interner: &mut AttributeInterner,
+) -> Option<Arc<AttributeSet>> {
+    if let Verdict::TreatAsWithdraw(_) = view.verdict {
+        return None;
+    }
+    let attributes = interner.intern(view, next_hop);
+    receiver.accepts(&attributes, peers.get(source), F::NEXT_HOP_IS_ROUTER).then_some(attributes)
+}
+
+fn announce<F: RouteFamily>(
+    table: &mut Table<F>,
+    routes: Routes<'_, F>,
+    attributes: Option<&Arc<AttributeSet>>,
+    source: Source,
+    peers: &Peers,
+) -> Result<(), Notification> {
+    for route in routes {
+        let (key, payload) = route.map_err(refuse::<F>)?;
+        match attributes {
+            Some(attributes) if F::is_usable(&key, &payload, attributes) => {
+                let attributes = Arc::clone(attributes);
+                table.insert(key, Path { attributes, source, stale: false, payload }, peers);
+            }
+            _ => table.remove(&key, source, peers),
+        }
+    }
+    Ok(())
+}
+
+fn refuse<F: RouteFamily>(_: NlriError) -> Notification {
+    if F::FAMILY == AfiSafi::IPV4_UNICAST {
+        Notification::invalid_network_field()
+    } else {
+        Notification::optional_attribute_error(Vec::new())
+    }
+}

@@ -1,0 +1,19 @@
+//! The routes: one table per family, written once for all of them.
+//!
+//! A destination stores its key once and all paths to it. Paths of a neighbour are its Adj-RIB-In, the first path is the
+//! Loc-RIB, and an Adj-RIB-Out is two bits per destination: sent, and waiting to be sent. What a neighbour is told is
+//! worked out when its connection can take it, from what is best then. So a slow neighbour costs no memory, and is told
+//! only the last of many changes.
+
+pub(crate) mod adj_out;
+pub(crate) mod best_path;
+pub(crate) mod egress;
+mod family;
+mod id_set;
+pub(crate) mod ingress;
+pub(crate) mod peers;
+pub(crate) mod table;
+pub(crate) mod tables;
+
+pub use family::{RouteFamily, RouteKey};
+pub(crate) use id_set::IdSet;

@@ -1,0 +1,66 @@
+//! Where paths come from, as the decision and the egress rules see it.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use crate::types::{Asn, RouterId};
+
+/// Who a path is from: the place of a neighbour in the speaker's list, or ourselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Source(u32);
+
+impl Source {
+    pub(crate) const LOCAL: Self = Self(u32::MAX);
+
+    pub(crate) fn neighbor(index: u32) -> Self {
+        Self(index)
+    }
+
+    pub(crate) fn is_local(self) -> bool {
+        self == Self::LOCAL
+    }
+
+    /// `None` for ourselves.
+    pub(crate) fn neighbor_index(self) -> Option<u32> {
+        (!self.is_local()).then_some(self.0)
+    }
+}
+
+/// What rules ask about the neighbour a path is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    pub(crate) external: bool,
+    pub(crate) client: bool,
+    pub(crate) asn: Asn,
+    pub(crate) router_id: RouterId,
+    pub(crate) address: IpAddr,
+}
+
+/// All neighbours, by index. One that is gone keeps its entry while its paths are stale.
+#[derive(Debug)]
+pub(crate) struct Peers {
+    local: Peer,
+    neighbors: Vec<Peer>,
+}
+
+impl Peers {
+    pub(crate) fn new(asn: Asn, router_id: RouterId) -> Self {
+        let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Self {
+            local: Peer { external: false, client: true, asn, router_id, address },
+            neighbors: Vec::new(),
+        }
+    }
+
+    pub(crate) fn set(&mut self, index: u32, peer: Peer) {
+        let index = index as usize;
+        if index >= self.neighbors.len() {
+            self.neighbors.resize(index + 1, self.local);
+        }
+        self.neighbors[index] = peer;
+    }
+
+    pub(crate) fn get(&self, source: Source) -> &Peer {
+        let neighbor = source.neighbor_index().and_then(|index| self.neighbors.get(index as usize));
+        neighbor.unwrap_or(&self.local)
+    }
+}

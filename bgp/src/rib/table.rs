@@ -1,0 +1,262 @@
+//! The table of one family: destinations, their paths, and which of them each neighbour still has to be told.
+
+use std::hash::BuildHasher;
+use std::sync::Arc;
+
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
+use smallvec::SmallVec;
+
+use super::adj_out::AdjOut;
+use super::best_path;
+use super::peers::{Peers, Source};
+use super::{IdSet, RouteFamily};
+use crate::wire::AttributeSet;
+
+/// Dense number of a destination. It is given to another one only when nobody refers to it any more.
+pub(crate) type DestinationId = u32;
+
+/// One way to a destination.
+#[derive(Debug, Clone)]
+pub(crate) struct Path<F: RouteFamily> {
+    pub(crate) attributes: Arc<AttributeSet>,
+    pub(crate) source: Source,
+    /// From before the neighbour's restart, and not heard of since (RFC 4724 §4.2).
+    pub(crate) stale: bool,
+    pub(crate) payload: F::Payload,
+}
+
+#[derive(Debug)]
+pub(super) struct Destination<F: RouteFamily> {
+    pub(super) key: F::Key,
+    /// The best one first, the others in no order.
+    pub(super) paths: SmallVec<[Path<F>; 1]>,
+    /// In how many sets the destination's number is.
+    references: u32,
+}
+
+/// All routes of one family.
+#[derive(Debug)]
+pub(crate) struct Table<F: RouteFamily> {
+    hasher: RandomState,
+    index: HashTable<DestinationId>,
+    pub(super) destinations: Vec<Destination<F>>,
+    free: Vec<DestinationId>,
+    /// Best paths to be reported; `None` if nobody asked for them.
+    changed: Option<IdSet>,
+    /// Numbers of the neighbours in `adj_out` that are told routes.
+    pub(super) listeners: Vec<u32>,
+    pub(super) adj_out: Vec<AdjOut>,
+    /// Paths per neighbour.
+    received: Vec<u32>,
+}
+
+impl<F: RouteFamily> Table<F> {
+    pub(crate) fn new(report_changes: bool) -> Self {
+        Self {
+            hasher: RandomState::default(),
+            index: HashTable::new(),
+            destinations: Vec::new(),
+            free: Vec::new(),
+            changed: report_changes.then(IdSet::default),
+            listeners: Vec::new(),
+            adj_out: Vec::new(),
+            received: Vec::new(),
+        }
+    }
+
+    /// Destinations that can be reached.
+    pub(crate) fn len(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Paths of a neighbour.
+    pub(crate) fn received(&self, neighbor: u32) -> usize {
+        self.received.get(neighbor as usize).map_or(0, |count| *count as usize)
+    }
+
+    /// Keys with all their paths, the best one first.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&F::Key, &[Path<F>])> {
+        self.destinations
+            .iter()
+            .filter(|destination| !destination.paths.is_empty())
+            .map(|destination| (&destination.key, destination.paths.as_slice()))
+    }
+
+    /// Takes a path: a new one, or a new version of the source's last one.
+    pub(crate) fn insert(&mut self, key: F::Key, path: Path<F>, peers: &Peers) {
+        let id = self.find_or_create(key);
+        let destination = &mut self.destinations[id as usize];
+        let place = destination.paths.iter().position(|old| old.source == path.source);
+        let was_best = match place {
+            Some(index) => {
+                let old = &mut destination.paths[index];
+                if Arc::ptr_eq(&old.attributes, &path.attributes) && old.payload == path.payload {
+                    old.stale = path.stale;
+                    return;
+                }
+                *old = path;
+                index == 0
+            }
+            None => {
+                count(&mut self.received, path.source, 1);
+                destination.paths.push(path);
+                destination.paths.len() == 1
+            }
+        };
+        self.reselect(id, was_best, peers);
+    }
+
+    /// Forgets a path.
+    pub(crate) fn remove(&mut self, key: &F::Key, source: Source, peers: &Peers) {
+        if let Some(id) = self.find(key) {
+            self.remove_where(id, peers, |path| path.source == source);
+        }
+    }
+
+    /// Forgets all paths of a source, or only its stale ones.
+    pub(crate) fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {
+        for id in 0..self.destinations.len() {
+            let Ok(id) = DestinationId::try_from(id) else { return };
+            self.remove_where(id, peers, |path| {
+                path.source == source && (path.stale || !only_stale)
+            });
+        }
+    }
+
+    /// From now on the source has to confirm each of its paths.
+    pub(crate) fn mark_stale(&mut self, source: Source) {
+        for path in self.destinations.iter_mut().flat_map(|destination| &mut destination.paths) {
+            if path.source == source {
+                path.stale = true;
+            }
+        }
+    }
+
+    /// The next best path that changed since it was last reported: `None` inside if there is none any more.
+    #[expect(clippy::type_complexity, reason = "a key and its best path, if it has one")]
+    pub(crate) fn poll_changed(&mut self) -> Option<(F::Key, Option<Path<F>>)> {
+        let id = self.changed.as_ref()?.next_from(0)?;
+        let destination = &self.destinations[id as usize];
+        let change = (destination.key.clone(), destination.paths.first().cloned());
+        if let Some(changed) = &mut self.changed {
+            changed.remove(id);
+        }
+        self.release(id);
+        Some(change)
+    }
+
+    pub(crate) fn has_changes(&self) -> bool {
+        self.changed.as_ref().is_some_and(|changed| !changed.is_empty())
+    }
+
+    /// One reference less: the destination may go.
+    pub(super) fn release(&mut self, id: DestinationId) {
+        let destination = &mut self.destinations[id as usize];
+        destination.references = destination.references.saturating_sub(1);
+        self.free_if_unused(id);
+    }
+
+    pub(super) fn refer(&mut self, id: DestinationId) {
+        self.destinations[id as usize].references += 1;
+    }
+
+    /// Everybody has to be told of this destination. Who does not know it needs not hear that it is gone: so what
+    /// comes and goes while a neighbour does not read leaves nothing behind.
+    fn mark_changed(&mut self, id: DestinationId) {
+        let destination = &mut self.destinations[id as usize];
+        let gone = destination.paths.is_empty();
+        for neighbor in &self.listeners {
+            let adj_out = &mut self.adj_out[*neighbor as usize];
+            if gone && !adj_out.sent.contains(id) {
+                destination.references -= u32::from(adj_out.pending.remove(id));
+            } else {
+                destination.references += u32::from(adj_out.pending.insert(id));
+            }
+        }
+        if let Some(changed) = &mut self.changed {
+            destination.references += u32::from(changed.insert(id));
+        }
+    }
+
+    fn find(&self, key: &F::Key) -> Option<DestinationId> {
+        let hash = self.hasher.hash_one(key);
+        self.index.find(hash, |id| self.destinations[*id as usize].key == *key).copied()
+    }
+
+    fn find_or_create(&mut self, key: F::Key) -> DestinationId {
+        let hash = self.hasher.hash_one(&key);
+        let destinations = &mut self.destinations;
+        if let Some(id) = self.index.find(hash, |id| destinations[*id as usize].key == key) {
+            return *id;
+        }
+        let destination = Destination { key, paths: SmallVec::new(), references: 0 };
+        let id = match self.free.pop() {
+            Some(id) => {
+                destinations[id as usize] = destination;
+                id
+            }
+            None => {
+                let id = DestinationId::try_from(destinations.len()).unwrap_or(DestinationId::MAX);
+                destinations.push(destination);
+                id
+            }
+        };
+        let hasher = &self.hasher;
+        self.index.insert_unique(hash, id, |id| hasher.hash_one(&destinations[*id as usize].key));
+        id
+    }
+
+    fn remove_where(&mut self, id: DestinationId, peers: &Peers, gone: impl Fn(&Path<F>) -> bool) {
+        let destination = &mut self.destinations[id as usize];
+        let Some(first) = destination.paths.iter().position(&gone) else { return };
+        let received = &mut self.received;
+        destination.paths.retain(|path| {
+            let gone = gone(path);
+            if gone {
+                count(received, path.source, -1);
+            }
+            !gone
+        });
+        self.reselect(id, first == 0, peers);
+    }
+
+    /// Brings the best path to the front. `first_changed`: what was there is another one now, or gone.
+    fn reselect(&mut self, id: DestinationId, first_changed: bool, peers: &Peers) {
+        let destination = &mut self.destinations[id as usize];
+        let best = best_path::best::<F>(&destination.key, &destination.paths, peers);
+        if best != 0 {
+            destination.paths.swap(0, best);
+        }
+        if first_changed || best != 0 {
+            self.mark_changed(id);
+            self.free_if_unused(id);
+        }
+    }
+
+    fn free_if_unused(&mut self, id: DestinationId) {
+        let destination = &self.destinations[id as usize];
+        if destination.references > 0 || !destination.paths.is_empty() {
+            return;
+        }
+        let hash = self.hasher.hash_one(&destination.key);
+        if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
+            entry.remove();
+            self.free.push(id);
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn slots(&self) -> usize {
+        self.destinations.len()
+    }
+}
+
+fn count(received: &mut Vec<u32>, source: Source, change: i32) {
+    let Some(neighbor) = source.neighbor_index() else { return };
+    let neighbor = neighbor as usize;
+    if neighbor >= received.len() {
+        received.resize(neighbor + 1, 0);
+    }
+    received[neighbor] = received[neighbor].saturating_add_signed(change);
+}

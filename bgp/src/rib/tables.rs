@@ -1,0 +1,129 @@
+//! The tables of all families, and what can be done with any of them without knowing which it is.
+
+use std::net::IpAddr;
+
+use super::RouteFamily;
+use super::adj_out::{Mark, Transmit};
+use super::egress::PolicyId;
+use super::ingress::{self, Receiver};
+use super::peers::{Peers, Source};
+use super::table::Table;
+use crate::types::AfiSafi;
+use crate::wire::{
+    AttributeInterner, Evpn, FamilySet, Ipv4Unicast, Ipv6Unicast, Notification, UpdateView,
+};
+
+/// One table per family.
+#[derive(Debug)]
+pub(crate) struct Tables {
+    pub(crate) ipv4: Table<Ipv4Unicast>,
+    pub(crate) ipv6: Table<Ipv6Unicast>,
+    pub(crate) evpn: Table<Evpn>,
+}
+
+impl Tables {
+    pub(crate) fn new(reported: FamilySet) -> Self {
+        Self {
+            ipv4: Table::new(reported.contains(AfiSafi::IPV4_UNICAST)),
+            ipv6: Table::new(reported.contains(AfiSafi::IPV6_UNICAST)),
+            evpn: Table::new(reported.contains(AfiSafi::L2VPN_EVPN)),
+        }
+    }
+
+    pub(crate) fn get(&self, family: AfiSafi) -> Option<&dyn AnyTable> {
+        match family {
+            AfiSafi::IPV4_UNICAST => Some(&self.ipv4),
+            AfiSafi::IPV6_UNICAST => Some(&self.ipv6),
+            AfiSafi::L2VPN_EVPN => Some(&self.evpn),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, family: AfiSafi) -> Option<&mut dyn AnyTable> {
+        match family {
+            AfiSafi::IPV4_UNICAST => Some(&mut self.ipv4),
+            AfiSafi::IPV6_UNICAST => Some(&mut self.ipv6),
+            AfiSafi::L2VPN_EVPN => Some(&mut self.evpn),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn all_mut(&mut self) -> [&mut dyn AnyTable; 3] {
+        [&mut self.ipv4, &mut self.ipv6, &mut self.evpn]
+    }
+
+    /// Takes the routes of an UPDATE; its view holds only those of negotiated families.
+    pub(crate) fn update(
+        &mut self,
+        view: &UpdateView<'_>,
+        source: Source,
+        receiver: &Receiver,
+        peers: &Peers,
+        interner: &mut AttributeInterner,
+    ) -> Result<(), Notification> {
+        ingress::update(&mut self.ipv4, view, source, receiver, peers, interner)?;
+        ingress::update(&mut self.ipv6, view, source, receiver, peers, interner)?;
+        ingress::update(&mut self.evpn, view, source, receiver, peers, interner)
+    }
+}
+
+/// A table whose family does not matter.
+pub(crate) trait AnyTable {
+    fn len(&self) -> usize;
+    fn received(&self, neighbor: u32) -> usize;
+    fn sent(&self, neighbor: u32) -> usize;
+    fn pending(&self, neighbor: u32) -> usize;
+    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr);
+    fn stop_listening(&mut self, neighbor: u32);
+    fn send_all(&mut self, neighbor: u32, mark: Mark);
+    fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>);
+    fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers);
+    fn mark_stale(&mut self, source: Source);
+    fn has_changes(&self) -> bool;
+}
+
+impl<F: RouteFamily> AnyTable for Table<F> {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn received(&self, neighbor: u32) -> usize {
+        Self::received(self, neighbor)
+    }
+
+    fn sent(&self, neighbor: u32) -> usize {
+        Self::sent(self, neighbor)
+    }
+
+    fn pending(&self, neighbor: u32) -> usize {
+        Self::pending(self, neighbor)
+    }
+
+    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr) {
+        Self::listen(self, neighbor, policy, address);
+    }
+
+    fn stop_listening(&mut self, neighbor: u32) {
+        Self::stop_listening(self, neighbor);
+    }
+
+    fn send_all(&mut self, neighbor: u32, mark: Mark) {
+        Self::send_all(self, neighbor, mark);
+    }
+
+    fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>) {
+        Self::transmit(self, neighbor, context, out);
+    }
+
+    fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {
+        Self::flush(self, source, only_stale, peers);
+    }
+
+    fn mark_stale(&mut self, source: Source) {
+        Self::mark_stale(self, source);
+    }
+
+    fn has_changes(&self) -> bool {
+        Self::has_changes(self)
+    }
+}

@@ -1,0 +1,439 @@
+//! One neighbour's session: the state machine of RFC 4271 §8, sans-IO.
+//!
+//! In: connections that came about or went, single messages, and `now`. Out: connections to open or close, bytes of
+//! OPEN and KEEPALIVE, and what the RIBs must know (`SessionEvent`). UPDATEs do not pass through here: the speaker asks
+//! whether the session takes them and gives them to the RIB without a copy.
+
+pub(crate) mod collision;
+mod messages;
+pub(crate) mod negotiate;
+mod state;
+pub(crate) mod timers;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::speaker::ConnectionId;
+use crate::wire::{CeaseReason, Notification, RouteRefresh, encode_keepalive};
+use collision::Direction;
+use negotiate::{Negotiated, Offer};
+use state::{Agreed, Connection, OpenSent, Outgoing, State};
+use timers::{Backoff, Due, Jitter, LARGE_HOLD_TIME, Liveness, RECONNECT};
+
+/// Where a session stands, in the words of RFC 4271.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SessionState {
+    /// Not trying: shut down, or waiting after an error.
+    Idle,
+    /// Opening a TCP connection.
+    Connect,
+    /// Waiting for the peer's connection, or for the next attempt.
+    Active,
+    /// OPEN sent.
+    OpenSent,
+    /// OPENs accepted, KEEPALIVE awaited.
+    OpenConfirm,
+    /// Routes flow.
+    Established,
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Why a session ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DownReason {
+    /// We found an error, or wanted the end.
+    #[error("notification sent: {0}")]
+    NotificationSent(Notification),
+    /// The peer found an error, or wanted the end.
+    #[error("notification received: {0}")]
+    NotificationReceived(Notification),
+    /// The transport is gone.
+    #[error("connection closed")]
+    Closed,
+    /// The peer opened a new session: it has restarted (RFC 4724 §5).
+    #[error("peer restarted")]
+    Restarted,
+}
+
+/// What the RIBs have to know.
+#[derive(Debug)]
+pub(crate) enum SessionEvent {
+    Up(Arc<Negotiated>),
+    /// `keep_routes`: the peer's routes outlive the session (RFC 4724 §4.2).
+    Down {
+        reason: DownReason,
+        negotiated: Arc<Negotiated>,
+        keep_routes: bool,
+    },
+    Refresh(RouteRefresh),
+}
+
+/// What is to be done with connections.
+#[derive(Debug)]
+pub(crate) enum SessionAction {
+    Connect,
+    Close { connection: ConnectionId, last_words: Vec<u8> },
+}
+
+/// The session with one neighbour.
+#[derive(Debug)]
+pub(crate) struct Session {
+    offer: Offer,
+    passive: bool,
+    connect_retry: Duration,
+    state: State,
+    backoff: Backoff,
+    jitter: Jitter,
+    last_error: Option<DownReason>,
+    events: VecDeque<SessionEvent>,
+    actions: VecDeque<SessionAction>,
+}
+
+impl Session {
+    pub(crate) fn new(
+        offer: Offer,
+        passive: bool,
+        connect_retry: Duration,
+        jitter: Jitter,
+        now: Instant,
+    ) -> Self {
+        let outgoing = if passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } };
+        Self {
+            offer,
+            passive,
+            connect_retry,
+            state: State::Opening { outgoing, incoming: None },
+            backoff: Backoff::default(),
+            jitter,
+            last_error: None,
+            events: VecDeque::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    // What is said in the next OPEN.
+
+    pub(crate) fn offer_mut(&mut self) -> &mut Offer {
+        &mut self.offer
+    }
+
+    // Transport in.
+
+    /// Our attempt succeeded. `false`: it is no longer wanted.
+    pub(crate) fn handle_connected(
+        &mut self,
+        id: ConnectionId,
+        remote: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> bool {
+        let wanted =
+            matches!(&self.state, State::Opening { outgoing: Outgoing::Connecting { .. }, .. });
+        if wanted {
+            let open = self.send_open(id, Direction::Outgoing, remote, local, now);
+            if let State::Opening { outgoing, .. } = &mut self.state {
+                *outgoing = Outgoing::OpenSent(open);
+            }
+        }
+        wanted
+    }
+
+    /// The peer opened a connection. `false`: we do not take it.
+    pub(crate) fn handle_accepted(
+        &mut self,
+        id: ConnectionId,
+        remote: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> bool {
+        let takes = match &self.state {
+            State::Stopped | State::Idle { .. } => false,
+            State::Opening { .. } | State::OpenConfirm { .. } => true,
+            // RFC 4724 §5: with graceful restart a new connection means that the peer has restarted.
+            // Without it the established one stays (RFC 4271 §6.8).
+            State::Established { current, .. } => current.negotiated.graceful_restart.is_some(),
+        };
+        if !takes {
+            return false;
+        }
+        let open = self.send_open(id, Direction::Incoming, remote, local, now);
+        let older = match &mut self.state {
+            State::Opening { incoming: place, .. }
+            | State::OpenConfirm { challenger: place, .. }
+            | State::Established { challenger: place, .. } => place.replace(open),
+            State::Stopped | State::Idle { .. } => None,
+        };
+        if let Some(older) = older {
+            self.close(older.connection.id, Some(&collision_cease()));
+        }
+        true
+    }
+
+    /// Our attempt failed.
+    pub(crate) fn handle_connect_failed(&mut self, now: Instant) {
+        let until = now + self.jitter.apply(self.connect_retry);
+        if let State::Opening { outgoing: outgoing @ Outgoing::Connecting { .. }, .. } =
+            &mut self.state
+        {
+            *outgoing = Outgoing::Waiting { until };
+        }
+    }
+
+    /// A connection is gone without a word.
+    pub(crate) fn handle_closed(&mut self, id: ConnectionId, now: Instant) {
+        self.drop_connection(id, DownReason::Closed, now);
+    }
+
+    // Clock in.
+
+    pub(crate) fn handle_timeout(&mut self, now: Instant) {
+        if let State::Idle { until } = self.state
+            && until <= now
+        {
+            self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+        }
+        self.connect_if_due(now);
+        let expired: Vec<ConnectionId> = self
+            .state
+            .open_sent()
+            .filter(|open| open.hold_until <= now)
+            .map(|open| open.connection.id)
+            .collect();
+        for id in expired {
+            self.fail(id, Notification::hold_timer_expired(), now);
+        }
+        let (State::OpenConfirm { current, .. } | State::Established { current, .. }) =
+            &mut self.state
+        else {
+            return;
+        };
+        let waiting = !current.connection.outbound.is_empty();
+        let id = current.connection.id;
+        match current.liveness.due(now, waiting, &mut self.jitter) {
+            Some(Due::SendKeepalive) => encode_keepalive(&mut current.connection.outbound),
+            Some(Due::HoldTimerExpired) => self.fail(id, Notification::hold_timer_expired(), now),
+            Some(Due::SendHoldTimerExpired) => {
+                self.fail(id, Notification::send_hold_timer_expired(), now)
+            }
+            None => {}
+        }
+    }
+
+    pub(crate) fn next_timeout(&self) -> Option<Instant> {
+        let own = match &self.state {
+            State::Stopped => None,
+            State::Idle { until } => Some(*until),
+            State::Opening { outgoing, .. } => match outgoing {
+                Outgoing::Waiting { until } | Outgoing::Connecting { until } => Some(*until),
+                Outgoing::Passive | Outgoing::OpenSent(_) => None,
+            },
+            State::OpenConfirm { current, .. } | State::Established { current, .. } => {
+                current.liveness.next_timeout()
+            }
+        };
+        self.state.open_sent().map(|open| open.hold_until).chain(own).min()
+    }
+
+    // Operator in.
+
+    /// Takes the session down and keeps it down.
+    pub(crate) fn stop(&mut self, text: Option<&str>) {
+        let notification_restart = match &self.state {
+            State::Established { current, .. } => current.negotiated.notification_restart,
+            _ => false,
+        };
+        let farewell = negotiate::shutdown(text, notification_restart);
+        self.end_all(DownReason::NotificationSent(farewell.clone()), Some(&farewell));
+        self.state = State::Stopped;
+    }
+
+    /// Takes the session down and tries again at once.
+    pub(crate) fn reset(&mut self, now: Instant) {
+        let cease = Notification::cease(CeaseReason::AdministrativeReset);
+        self.end_all(DownReason::NotificationSent(cease.clone()), Some(&cease));
+        self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+    }
+
+    /// Closes all connections without a word, so that peers keep our routes (RFC 4724 §4).
+    pub(crate) fn abandon(&mut self) {
+        self.end_all(DownReason::Closed, None);
+        self.state = State::Stopped;
+    }
+
+    pub(crate) fn start(&mut self, now: Instant) {
+        if matches!(self.state, State::Stopped) {
+            self.backoff = Backoff::default();
+            self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+        }
+    }
+
+    /// Adds a message of our own, if routes flow.
+    pub(crate) fn send(&mut self, write: impl FnOnce(&Negotiated, &mut Vec<u8>)) {
+        if let State::Established { current, .. } = &mut self.state {
+            write(&current.negotiated, &mut current.connection.outbound);
+        }
+    }
+
+    // Out.
+
+    pub(crate) fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<SessionAction> {
+        self.actions.pop_front()
+    }
+
+    /// OPEN and KEEPALIVE waiting for this connection.
+    pub(crate) fn take_outbound(&mut self, id: ConnectionId) -> Vec<u8> {
+        let connection = self.state.connections().find(|connection| connection.id == id);
+        connection.map(|connection| mem::take(&mut connection.outbound)).unwrap_or_default()
+    }
+
+    /// The agreement, if routes flow on this connection.
+    pub(crate) fn established_on(&self, id: ConnectionId) -> Option<&Arc<Negotiated>> {
+        match &self.state {
+            State::Established { current, .. } if current.connection.id == id => {
+                Some(&current.negotiated)
+            }
+            _ => None,
+        }
+    }
+
+    /// Agreement, addresses (local, remote) and age of the session, if routes flow.
+    pub(crate) fn established(
+        &self,
+    ) -> Option<(&Arc<Negotiated>, SocketAddr, SocketAddr, Instant)> {
+        match &self.state {
+            State::Established { current, since, .. } => Some((
+                &current.negotiated,
+                current.connection.local,
+                current.connection.remote,
+                *since,
+            )),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn last_error(&self) -> Option<&DownReason> {
+        self.last_error.as_ref()
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        matches!(self.state, State::Stopped)
+    }
+
+    pub(crate) fn state(&self) -> SessionState {
+        match &self.state {
+            State::Stopped | State::Idle { .. } => SessionState::Idle,
+            State::Opening { outgoing: Outgoing::OpenSent(_), .. }
+            | State::Opening { incoming: Some(_), .. } => SessionState::OpenSent,
+            State::Opening { outgoing: Outgoing::Connecting { .. }, .. } => SessionState::Connect,
+            State::Opening { .. } => SessionState::Active,
+            State::OpenConfirm { .. } => SessionState::OpenConfirm,
+            State::Established { .. } => SessionState::Established,
+        }
+    }
+
+    // Inside.
+
+    fn send_open(
+        &self,
+        id: ConnectionId,
+        direction: Direction,
+        remote: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> OpenSent {
+        let mut outbound = Vec::new();
+        self.offer.open().encode(&mut outbound);
+        let connection = Connection { id, direction, local, remote, outbound };
+        OpenSent { connection, hold_until: now + LARGE_HOLD_TIME }
+    }
+
+    fn first_attempt(&self, now: Instant) -> Outgoing {
+        if self.passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } }
+    }
+
+    fn next_attempt(&mut self, after: Duration, now: Instant) -> Outgoing {
+        if self.passive {
+            Outgoing::Passive
+        } else {
+            Outgoing::Waiting { until: now + self.jitter.apply(after) }
+        }
+    }
+
+    fn connect_if_due(&mut self, now: Instant) {
+        let retry = self.jitter.apply(self.connect_retry);
+        let State::Opening { outgoing, .. } = &mut self.state else { return };
+        if let Outgoing::Waiting { until } | Outgoing::Connecting { until } = outgoing
+            && *until <= now
+        {
+            *outgoing = Outgoing::Connecting { until: now + retry };
+            self.actions.push_back(SessionAction::Connect);
+        }
+    }
+
+    fn close(&mut self, connection: ConnectionId, notification: Option<&Notification>) {
+        let mut last_words = Vec::new();
+        if let Some(notification) = notification {
+            notification.encode(&mut last_words);
+        }
+        self.actions.push_back(SessionAction::Close { connection, last_words });
+    }
+
+    fn established_ended(
+        &mut self,
+        current: &Agreed,
+        since: Instant,
+        reason: DownReason,
+        now: Instant,
+    ) {
+        self.backoff.session_lasted(now.duration_since(since));
+        self.report_down(current, reason);
+    }
+
+    fn report_down(&mut self, current: &Agreed, reason: DownReason) {
+        let negotiated = Arc::clone(&current.negotiated);
+        let keep_routes = keeps_routes(&negotiated, &reason);
+        self.last_error = Some(reason.clone());
+        self.events.push_back(SessionEvent::Down { reason, negotiated, keep_routes });
+    }
+
+    fn end_all(&mut self, reason: DownReason, farewell: Option<&Notification>) {
+        let ids: Vec<ConnectionId> =
+            self.state.connections().map(|connection| connection.id).collect();
+        for id in ids {
+            self.close(id, farewell);
+        }
+        if let State::Established { current, .. } = mem::replace(&mut self.state, State::Stopped) {
+            self.report_down(&current, reason);
+        }
+    }
+}
+
+/// RFC 4724 §4.2: a lost connection keeps the routes; RFC 8538 §4: a NOTIFICATION too, if both sides agreed on that
+/// and it is no hard reset.
+fn keeps_routes(negotiated: &Negotiated, reason: &DownReason) -> bool {
+    negotiated.graceful_restart.is_some()
+        && match reason {
+            DownReason::Closed | DownReason::Restarted => true,
+            DownReason::NotificationSent(notification)
+            | DownReason::NotificationReceived(notification) => {
+                negotiated.notification_restart && !notification.is_hard_reset()
+            }
+        }
+}
+
+fn collision_cease() -> Notification {
+    Notification::cease(CeaseReason::ConnectionCollision)
+}

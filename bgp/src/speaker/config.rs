@@ -1,0 +1,176 @@
+//! What a speaker and its neighbours are told. Values, checked when a neighbour is added.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use crate::types::{AfiSafi, Asn, RouterId};
+
+/// Everything that holds for all neighbours.
+#[derive(Debug, Clone)]
+pub struct SpeakerConfig {
+    /// Our AS number.
+    pub asn: Asn,
+    /// Our identifier; in case of doubt also our cluster identifier.
+    pub router_id: RouterId,
+    /// Seconds; 0 or at least 3 (RFC 4271 §4.2).
+    pub hold_time: u16,
+    /// Between attempts to reach a neighbour.
+    pub connect_retry: Duration,
+    /// Cluster of this route reflector, if it is not the router id (RFC 4456 §8).
+    pub cluster_id: Option<Ipv4Addr>,
+    /// Keep routes through restarts, ours and the peers'.
+    pub graceful_restart: Option<GracefulRestartConfig>,
+    /// Our predecessor's routes are still forwarding: say so, and decide only once all peers have spoken.
+    pub restarting: bool,
+    /// Families whose best paths are wanted as events.
+    pub best_path_events: Vec<AfiSafi>,
+    /// Makes the jitter of timers differ between speakers.
+    pub jitter_seed: u64,
+}
+
+impl SpeakerConfig {
+    /// RFC 4271's timers, everything optional off.
+    pub fn new(asn: Asn, router_id: RouterId) -> Self {
+        Self {
+            asn,
+            router_id,
+            hold_time: 90,
+            connect_retry: Duration::from_secs(120),
+            cluster_id: None,
+            graceful_restart: None,
+            restarting: false,
+            best_path_events: Vec::new(),
+            jitter_seed: u64::from(router_id.0.to_bits()),
+        }
+    }
+}
+
+/// Graceful restart (RFC 4724).
+#[derive(Debug, Clone)]
+pub struct GracefulRestartConfig {
+    /// Seconds that we need to come back, at most 4095: so long peers wait for our new session.
+    pub restart_time: u16,
+    /// How long a restarted peer may take to send its routes again before the old ones go.
+    pub stale_path_time: Duration,
+    /// How long we wait for all peers after our own restart before we decide.
+    pub selection_deferral: Duration,
+    /// Keep routes also when a session ends with a NOTIFICATION or an expired hold timer (RFC 8538).
+    pub notification: bool,
+}
+
+impl Default for GracefulRestartConfig {
+    fn default() -> Self {
+        Self {
+            restart_time: 120,
+            stale_path_time: Duration::from_secs(360),
+            selection_deferral: Duration::from_secs(60),
+            notification: false,
+        }
+    }
+}
+
+/// Which AS a neighbour may be in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RemoteAs {
+    /// This one.
+    Asn(Asn),
+    /// Any but ours.
+    External,
+    /// Ours.
+    Internal,
+}
+
+impl RemoteAs {
+    pub(crate) fn accepts(self, ours: Asn, theirs: Asn) -> bool {
+        match self {
+            Self::Asn(asn) => asn == theirs,
+            Self::External => ours != theirs,
+            Self::Internal => ours == theirs,
+        }
+    }
+}
+
+/// One neighbour.
+#[derive(Debug, Clone)]
+pub struct NeighborConfig {
+    /// Its address; also what it connects from.
+    pub address: IpAddr,
+    /// For link-local addresses: index of the interface. Otherwise 0.
+    pub scope_id: u32,
+    /// Its port.
+    pub port: u16,
+    /// The AS that it must be in.
+    pub remote_as: RemoteAs,
+    /// Families offered.
+    pub families: Vec<AfiSafi>,
+    /// Wait for the neighbour to connect.
+    pub passive: bool,
+    /// Source address of our connections.
+    pub local_address: Option<IpAddr>,
+    /// Instead of the speaker's.
+    pub hold_time: Option<u16>,
+    /// Instead of the speaker's.
+    pub connect_retry: Option<Duration>,
+    /// It is a client of this route reflector (RFC 4456).
+    pub route_reflector_client: bool,
+    /// Name ourselves as next hop of unicast routes from other AS towards this internal neighbour.
+    pub next_hop_self: bool,
+    /// Leave the next hop of unicast routes as it is towards this external neighbour. EVPN always leaves it.
+    pub next_hop_unchanged: bool,
+    /// How often our own AS number may be in a path of this neighbour.
+    pub allow_own_as: u8,
+    /// Do not send an external neighbour what has its own AS number in the path: it would drop it.
+    pub sender_side_loop_check: bool,
+    /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
+    pub extended_next_hop: bool,
+    /// Start administratively down.
+    pub shutdown: bool,
+}
+
+impl NeighborConfig {
+    /// An active neighbour on port 179.
+    pub fn new(address: IpAddr, remote_as: RemoteAs, families: impl Into<Vec<AfiSafi>>) -> Self {
+        Self {
+            address,
+            scope_id: 0,
+            port: 179,
+            remote_as,
+            families: families.into(),
+            passive: false,
+            local_address: None,
+            hold_time: None,
+            connect_retry: None,
+            route_reflector_client: false,
+            next_hop_self: false,
+            next_hop_unchanged: false,
+            allow_own_as: 0,
+            sender_side_loop_check: false,
+            extended_next_hop: address.is_ipv6(),
+            shutdown: false,
+        }
+    }
+
+    /// Where to connect to.
+    pub(crate) fn remote(&self) -> SocketAddr {
+        match self.address {
+            IpAddr::V4(address) => SocketAddr::from((address, self.port)),
+            IpAddr::V6(address) => {
+                std::net::SocketAddrV6::new(address, self.port, 0, self.scope_id).into()
+            }
+        }
+    }
+}
+
+/// Why a neighbour cannot be added.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NeighborError {
+    /// There is one already.
+    #[error("neighbor {0} exists already")]
+    Duplicate(IpAddr),
+    /// No family, or one that this engine does not know.
+    #[error("neighbor {0}: no usable address family")]
+    NoFamily(IpAddr),
+    /// One or two seconds.
+    #[error("neighbor {0}: a hold time of {1} s is neither 0 nor at least 3")]
+    HoldTime(IpAddr, u16),
+}

@@ -1,0 +1,374 @@
+//! Connections, bytes and time into the speaker.
+
+use std::mem;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::neighbor::{Inbound, Neighbor};
+use super::{Action, ConnectionId, Event, NeighborId, Speaker};
+use crate::rib::adj_out::Mark;
+use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
+use crate::rib::peers::{Peer, Source};
+use crate::session::negotiate::Negotiated;
+use crate::session::{Session, SessionAction, SessionEvent};
+use crate::types::AfiSafi;
+use crate::wire::{
+    Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
+    UpdateView, Verdict, split_message,
+};
+
+impl Speaker {
+    /// Somebody has connected to us. `None`: nobody that we take; close it.
+    pub fn handle_accepted(
+        &mut self,
+        remote: SocketAddr,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Option<ConnectionId> {
+        let index = self.neighbor_by_address(canonical(remote.ip()))?;
+        let id = self.new_connection(index);
+        let mut taken = false;
+        self.with_session(index, now, |session| {
+            taken = session.handle_accepted(id, remote, local, now)
+        });
+        self.keep_connection(id, taken)
+    }
+
+    /// A connection that [`Action::Connect`] asked for stands. `None`: it is no longer wanted; close it.
+    pub fn handle_connected(
+        &mut self,
+        neighbor: NeighborId,
+        local: SocketAddr,
+        now: Instant,
+    ) -> Option<ConnectionId> {
+        let remote = self.neighbors.get(neighbor.0 as usize)?.as_ref()?.config.remote();
+        let id = self.new_connection(neighbor.0);
+        let mut taken = false;
+        self.with_session(neighbor.0, now, |session| {
+            taken = session.handle_connected(id, remote, local, now);
+        });
+        self.keep_connection(id, taken)
+    }
+
+    /// A connection that [`Action::Connect`] asked for did not come about.
+    pub fn handle_connect_failed(&mut self, neighbor: NeighborId, now: Instant) {
+        self.with_session(neighbor.0, now, |session| session.handle_connect_failed(now));
+    }
+
+    /// A connection is gone, and [`Action::Close`] did not ask for it.
+    pub fn handle_closed(&mut self, connection: ConnectionId, now: Instant) {
+        if let Some(inbound) = self.connections.remove(&connection) {
+            self.with_session(inbound.neighbor, now, |session| {
+                session.handle_closed(connection, now)
+            });
+        }
+    }
+
+    /// Bytes from a connection, in order, cut anywhere.
+    pub fn handle_bytes(&mut self, connection: ConnectionId, input: &[u8], now: Instant) {
+        let Some(inbound) = self.connections.get_mut(&connection) else { return };
+        let index = inbound.neighbor;
+        let mut rest = mem::take(&mut inbound.rest);
+        let consumed = if rest.is_empty() {
+            self.handle_messages(index, connection, input, now)
+        } else {
+            rest.extend_from_slice(input);
+            self.handle_messages(index, connection, &rest, now)
+        };
+        // Whoever closed the connection in between has forgotten it.
+        if let Some(inbound) = self.connections.get_mut(&connection) {
+            if rest.is_empty() {
+                rest.extend_from_slice(input.get(consumed..).unwrap_or_default());
+            } else {
+                rest.drain(..consumed);
+            }
+            inbound.rest = rest;
+        }
+        self.sweep_if_due();
+    }
+
+    /// Time has passed. To be called at [`Self::poll_timeout`]; earlier does no harm.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.wake_at.is_none_or(|at| at > now) || self.stopped {
+            return;
+        }
+        self.wake_at = None;
+        for index in 0..self.neighbors.len() {
+            let Ok(index) = u32::try_from(index) else { break };
+            self.with_session(index, now, |session| session.handle_timeout(now));
+            self.expire_retained(index, now);
+        }
+        self.expire_deferral(now);
+    }
+
+    /// Takes whole messages off the front; returns how many bytes that were.
+    fn handle_messages(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        input: &[u8],
+        now: Instant,
+    ) -> usize {
+        let mut consumed = 0;
+        let mut heard = false;
+        while let Some(rest) = input.get(consumed..)
+            && !rest.is_empty()
+        {
+            match split_message(rest, MAX_EXTENDED_MESSAGE) {
+                Ok(None) => break,
+                Ok(Some(frame)) => {
+                    consumed += frame.len;
+                    heard = true;
+                    self.handle_message(index, connection, &frame, now);
+                }
+                Err(notification) => {
+                    self.with_session(index, now, |session| {
+                        session.fail(connection, notification, now)
+                    });
+                }
+            }
+            if !self.connections.contains_key(&connection) {
+                break;
+            }
+        }
+        if heard && let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            // Once for all UPDATEs of this chunk.
+            neighbor.session.heard_on(connection, now);
+        }
+        consumed
+    }
+
+    fn handle_message(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        frame: &Frame<'_>,
+        now: Instant,
+    ) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        neighbor.counters.received += 1;
+        if frame.kind == MessageType::Update
+            && let Some(negotiated) = neighbor.session.established_on(connection)
+        {
+            let context = UpdateContext {
+                four_octet_as: negotiated.four_octet_as,
+                external: negotiated.external,
+                families: negotiated.families,
+            };
+            neighbor.counters.updates_received += 1;
+            if let Err(notification) = self.handle_update(index, frame.body, &context) {
+                self.with_session(index, now, |session| {
+                    session.fail(connection, notification, now)
+                });
+            }
+            return;
+        }
+        self.with_session(index, now, |session| {
+            session.handle_message(connection, frame.kind, frame.body, now)
+        });
+    }
+
+    fn handle_update(
+        &mut self,
+        index: u32,
+        body: &[u8],
+        context: &UpdateContext,
+    ) -> Result<(), Notification> {
+        let view = UpdateView::parse(body, context)?;
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return Ok(()) };
+        let Some((_, local, ..)) = neighbor.session.established() else { return Ok(()) };
+        if let Some(family) = view.end_of_rib() {
+            self.handle_end_of_rib(index, family);
+            return Ok(());
+        }
+        let receiver = self.receiver(neighbor, local);
+        if let Verdict::TreatAsWithdraw(error) = view.verdict {
+            tracing::warn!(neighbor = %neighbor.config.address, %error, "update treated as withdraw");
+            if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+                neighbor.counters.treated_as_withdraw += 1;
+            }
+        }
+        let source = Source::neighbor(index);
+        self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)
+    }
+
+    // Sessions.
+
+    /// Does something with a session, then everything that follows from it.
+    pub(super) fn with_session(
+        &mut self,
+        index: u32,
+        now: Instant,
+        act: impl FnOnce(&mut Session),
+    ) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        act(&mut neighbor.session);
+        while let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            if let Some(event) = neighbor.session.poll_event() {
+                self.handle_session_event(index, event, now);
+            } else if let Some(action) = neighbor.session.poll_action() {
+                self.handle_session_action(index, action);
+            } else {
+                let next = neighbor.next_timeout();
+                self.wake_at = [self.wake_at, next].into_iter().flatten().min();
+                return;
+            }
+        }
+    }
+
+    fn handle_session_action(&mut self, index: u32, action: SessionAction) {
+        match action {
+            SessionAction::Connect => {
+                let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+                self.actions.push_back(Action::Connect {
+                    neighbor: NeighborId(index),
+                    remote: neighbor.config.remote(),
+                    local: neighbor.config.local_address,
+                });
+            }
+            SessionAction::Close { connection, last_words } => {
+                self.connections.remove(&connection);
+                self.actions.push_back(Action::Close { connection, last_words });
+            }
+        }
+    }
+
+    fn handle_session_event(&mut self, index: u32, event: SessionEvent, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let address = neighbor.config.address;
+        match event {
+            SessionEvent::Up(negotiated) => {
+                neighbor.complete = crate::wire::FamilySet::EMPTY;
+                neighbor.counters.established += 1;
+                if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
+                    // From here on there is something that can go on forwarding.
+                    restart.forwarding = true;
+                }
+                self.begin_routes(index, &negotiated, now);
+                tracing::info!(neighbor = %address, asn = %negotiated.asn, "session up");
+                self.events.push_back(Event::SessionUp {
+                    neighbor: NeighborId(index),
+                    address,
+                    negotiated,
+                });
+                self.check_deferral();
+            }
+            SessionEvent::Down { reason, negotiated, keep_routes } => {
+                self.end_routes(index, &negotiated, keep_routes, now);
+                tracing::info!(neighbor = %address, %reason, keep_routes, "session down");
+                self.events.push_back(Event::SessionDown {
+                    neighbor: NeighborId(index),
+                    address,
+                    reason,
+                    routes_kept: keep_routes,
+                });
+            }
+            SessionEvent::Refresh(refresh) => self.handle_refresh(index, refresh, now),
+        }
+    }
+
+    /// The neighbour gets our routes, and its own count.
+    fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        let Some((_, local, ..)) = neighbor.session.established() else { return };
+        let address = neighbor.config.address;
+        let peer = Peer {
+            external: negotiated.external,
+            client: neighbor.config.route_reflector_client,
+            asn: negotiated.asn,
+            router_id: negotiated.router_id,
+            address,
+        };
+        let policies: Vec<_> = negotiated
+            .families
+            .iter()
+            .map(|family| (family, self.egress_policy(neighbor, negotiated, family, local.ip())))
+            .collect();
+        self.peers.set(index, peer);
+        self.keep_confirmed_families(index, negotiated, now);
+        for (family, policy) in policies {
+            let policy = self.egress.policy(policy);
+            if let Some(table) = self.tables.get_mut(family) {
+                table.listen(index, policy, address);
+            }
+        }
+    }
+
+    fn egress_policy(
+        &self,
+        neighbor: &Neighbor,
+        negotiated: &Negotiated,
+        family: AfiSafi,
+        local: IpAddr,
+    ) -> EgressPolicy {
+        let ours = NextHop::from(local);
+        let config = &neighbor.config;
+        let next_hop = if family == AfiSafi::L2VPN_EVPN {
+            NextHopRule::Unchanged
+        } else if negotiated.external && !config.next_hop_unchanged {
+            NextHopRule::Always(ours)
+        } else if config.next_hop_self {
+            NextHopRule::OfExternal(ours)
+        } else {
+            NextHopRule::IfUnspecified(ours)
+        };
+        EgressPolicy {
+            family,
+            local_asn: self.config.asn,
+            cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
+            session: if negotiated.external {
+                SessionKind::External {
+                    avoid: config.sender_side_loop_check.then_some(negotiated.asn),
+                }
+            } else {
+                SessionKind::Internal { client: config.route_reflector_client }
+            },
+            next_hop,
+            extended_next_hop: negotiated.extended_next_hop.contains(family),
+        }
+    }
+
+    fn handle_refresh(&mut self, index: u32, refresh: RouteRefresh, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        let Some((negotiated, ..)) = neighbor.session.established() else { return };
+        if !negotiated.families.contains(refresh.family) {
+            return;
+        }
+        let mark = if negotiated.enhanced_refresh { Mark::Refresh } else { Mark::Silent };
+        match refresh.subtype {
+            RouteRefresh::REQUEST => {
+                if let Some(table) = self.tables.get_mut(refresh.family) {
+                    table.send_all(index, mark);
+                }
+            }
+            RouteRefresh::BEGIN if mark == Mark::Refresh => {
+                self.expect_all_again(index, refresh.family, now)
+            }
+            RouteRefresh::END if mark == Mark::Refresh => {
+                self.drop_unconfirmed(index, refresh.family)
+            }
+            _ => {}
+        }
+    }
+
+    // Connections.
+
+    fn new_connection(&mut self, neighbor: u32) -> ConnectionId {
+        let id = ConnectionId(self.next_connection);
+        self.next_connection += 1;
+        self.connections.insert(id, Inbound { neighbor, rest: Vec::new() });
+        id
+    }
+
+    fn keep_connection(&mut self, id: ConnectionId, taken: bool) -> Option<ConnectionId> {
+        if !taken {
+            self.connections.remove(&id);
+        }
+        taken.then_some(id)
+    }
+}
+
+/// A listener for both families sees IPv4 neighbours as mapped addresses.
+fn canonical(address: IpAddr) -> IpAddr {
+    address.to_canonical()
+}

@@ -1,0 +1,314 @@
+//! All sessions and all routes behind one `handle_*`/`poll_*` surface.
+//!
+//! The caller owns the transport and the clock: it tells of connections, bytes and time, and asks what to do, what to
+//! send on which connection, and when to call again. Nothing is written before a connection can take it:
+//! [`Speaker::poll_transmit`] makes UPDATEs from what is best at that moment.
+
+pub(crate) mod config;
+mod event;
+mod input;
+mod neighbor;
+mod output;
+mod restart;
+mod view;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use hashbrown::HashMap;
+
+use crate::rib::RouteKey;
+use crate::rib::egress::Egress;
+use crate::rib::ingress::Receiver;
+use crate::rib::peers::{Peers, Source};
+use crate::rib::table::Path;
+use crate::rib::tables::Tables;
+use crate::session::negotiate::{Offer, RestartOffer};
+use crate::session::timers::Jitter;
+use crate::session::{Session, SessionAction};
+use crate::types::AfiSafi;
+use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
+
+pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
+pub use event::{Action, BestPath, Event, PathSource};
+use neighbor::{Inbound, Neighbor};
+use restart::Deferral;
+pub use view::{FamilySummary, NeighborSummary, PathView, RouteView};
+
+/// One TCP connection. Never given twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(u64);
+
+/// One neighbour. Given again after the neighbour was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct NeighborId(u32);
+
+/// A route that begins here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// What it leads to.
+    pub key: RouteKey,
+    /// Labels and the like; default for unicast.
+    pub payload: EvpnPayload,
+    /// Its attributes. A next hop of 0.0.0.0 or :: stands for our address on each session (unicast only).
+    pub attributes: AttributeSet,
+}
+
+/// The BGP speaker. Reads no clock, opens no socket.
+#[derive(Debug)]
+pub struct Speaker {
+    config: SpeakerConfig,
+    neighbors: Vec<Option<Neighbor>>,
+    connections: HashMap<ConnectionId, Inbound>,
+    next_connection: u64,
+    tables: Tables,
+    peers: Peers,
+    interner: AttributeInterner,
+    /// Attribute sets after which unused ones are looked for.
+    sweep_at: usize,
+    egress: Egress,
+    deferral: Deferral,
+    /// Families whose local routes are all announced.
+    ready: FamilySet,
+    /// No timer of any neighbour is due before.
+    wake_at: Option<Instant>,
+    actions: std::collections::VecDeque<Action>,
+    events: std::collections::VecDeque<Event>,
+    stopped: bool,
+}
+
+impl Speaker {
+    /// A speaker without neighbours.
+    pub fn new(config: SpeakerConfig, now: Instant) -> Self {
+        let deferral = Deferral::new(&config, now);
+        let mut speaker = Self {
+            neighbors: Vec::new(),
+            connections: HashMap::new(),
+            next_connection: 0,
+            tables: Tables::new(config.best_path_events.iter().copied().collect()),
+            peers: Peers::new(config.asn, config.router_id),
+            interner: AttributeInterner::default(),
+            sweep_at: MINIMUM_SWEEP,
+            egress: Egress::default(),
+            ready: if config.restarting { FamilySet::EMPTY } else { FamilySet::ALL },
+            wake_at: deferral.until(),
+            deferral,
+            actions: std::collections::VecDeque::new(),
+            events: std::collections::VecDeque::new(),
+            stopped: false,
+            config,
+        };
+        speaker.report_ready_families();
+        speaker
+    }
+
+    /// Starts a session with a neighbour.
+    ///
+    /// # Errors
+    /// A neighbour that exists, or that cannot work.
+    pub fn add_neighbor(
+        &mut self,
+        config: NeighborConfig,
+        now: Instant,
+    ) -> Result<NeighborId, NeighborError> {
+        let address = config.address;
+        if self.neighbor_by_address(address).is_some() {
+            return Err(NeighborError::Duplicate(address));
+        }
+        let families: FamilySet = config.families.iter().copied().collect();
+        if families.is_empty()
+            || config.families.iter().any(|family| !FamilySet::ALL.contains(*family))
+        {
+            return Err(NeighborError::NoFamily(address));
+        }
+        let hold_time = config.hold_time.unwrap_or(self.config.hold_time);
+        if matches!(hold_time, 1 | 2) {
+            return Err(NeighborError::HoldTime(address, hold_time));
+        }
+        let place = self.neighbors.iter().position(Option::is_none).unwrap_or(self.neighbors.len());
+        let index = u32::try_from(place).unwrap_or(u32::MAX);
+        let session = self.session(&config, hold_time, index, now);
+        let neighbor = Some(Neighbor::new(config, session));
+        match self.neighbors.get_mut(place) {
+            Some(free) => *free = neighbor,
+            None => self.neighbors.push(neighbor),
+        }
+        self.with_session(index, now, |session| session.handle_timeout(now));
+        Ok(NeighborId(index))
+    }
+
+    /// Ends the session with a neighbour and forgets it and its routes.
+    pub fn remove_neighbor(&mut self, id: NeighborId, now: Instant) {
+        self.with_session(id.0, now, |session| session.stop(None));
+        self.forget_routes(id.0);
+        if let Some(place) = self.neighbors.get_mut(id.0 as usize) {
+            *place = None;
+        }
+        self.check_deferral();
+    }
+
+    /// Takes a neighbour down until [`Self::enable_neighbor`]; the text is shown to its operator (RFC 9003).
+    pub fn disable_neighbor(&mut self, id: NeighborId, text: Option<&str>, now: Instant) {
+        self.with_session(id.0, now, |session| session.stop(text));
+        self.forget_routes(id.0);
+        self.check_deferral();
+    }
+
+    /// Takes a neighbour up again.
+    pub fn enable_neighbor(&mut self, id: NeighborId, now: Instant) {
+        self.with_session(id.0, now, |session| {
+            session.start(now);
+            session.handle_timeout(now);
+        });
+    }
+
+    /// Ends the session with a neighbour and begins a new one.
+    pub fn reset_neighbor(&mut self, id: NeighborId, now: Instant) {
+        self.with_session(id.0, now, |session| {
+            session.reset(now);
+            session.handle_timeout(now);
+        });
+    }
+
+    /// Asks a neighbour for all its routes again (soft reset, inbound).
+    pub fn request_refresh(&mut self, id: NeighborId, family: AfiSafi) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize) else { return };
+        neighbor.session.send(|negotiated, out| {
+            if negotiated.route_refresh && negotiated.families.contains(family) {
+                RouteRefresh { family, subtype: RouteRefresh::REQUEST }.encode(out);
+            }
+        });
+    }
+
+    /// Sends a neighbour all our routes again (soft reset, outbound).
+    pub fn resend(&mut self, id: NeighborId, family: AfiSafi) {
+        if let Some(table) = self.tables.get_mut(family) {
+            table.send_all(id.0, crate::rib::adj_out::Mark::Silent);
+        }
+    }
+
+    /// Closes all connections without a NOTIFICATION and says nothing more: peers with graceful restart keep our
+    /// routes, and what we have installed stays (RFC 4724 §4).
+    pub fn shutdown(&mut self) {
+        self.stopped = true;
+        self.events.clear();
+        for neighbor in self.neighbors.iter_mut().flatten() {
+            neighbor.session.abandon();
+            while let Some(action) = neighbor.session.poll_action() {
+                if let SessionAction::Close { connection, last_words } = action {
+                    self.connections.remove(&connection);
+                    self.actions.push_back(Action::Close { connection, last_words });
+                }
+            }
+        }
+    }
+
+    /// Announces a route that begins here, or changes it.
+    pub fn announce(&mut self, route: Route) {
+        let attributes = self.interner.intern_set(route.attributes);
+        let source = Source::LOCAL;
+        match route.key {
+            RouteKey::Ipv4(key) => {
+                self.tables.ipv4.insert(
+                    key,
+                    Path { attributes, source, stale: false, payload: () },
+                    &self.peers,
+                );
+            }
+            RouteKey::Ipv6(key) => {
+                self.tables.ipv6.insert(
+                    key,
+                    Path { attributes, source, stale: false, payload: () },
+                    &self.peers,
+                );
+            }
+            RouteKey::Evpn(key) => {
+                let path = Path { attributes, source, stale: false, payload: route.payload };
+                self.tables.evpn.insert(key, path, &self.peers);
+            }
+        }
+        self.sweep_if_due();
+    }
+
+    /// Withdraws a route that begins here.
+    pub fn withdraw(&mut self, key: &RouteKey) {
+        match key {
+            RouteKey::Ipv4(key) => self.tables.ipv4.remove(key, Source::LOCAL, &self.peers),
+            RouteKey::Ipv6(key) => self.tables.ipv6.remove(key, Source::LOCAL, &self.peers),
+            RouteKey::Evpn(key) => self.tables.evpn.remove(key, Source::LOCAL, &self.peers),
+        }
+    }
+
+    /// After a restart: all our routes of this family are announced, so that peers may be told the end of them.
+    pub fn local_routes_ready(&mut self, family: AfiSafi) {
+        self.ready.insert(family);
+    }
+
+    fn session(
+        &self,
+        config: &NeighborConfig,
+        hold_time: u16,
+        index: u32,
+        now: Instant,
+    ) -> Session {
+        let restart = self.config.graceful_restart.as_ref();
+        let offer = Offer {
+            asn: self.config.asn,
+            router_id: self.config.router_id,
+            remote_as: config.remote_as,
+            hold_time,
+            families: config.families.iter().copied().collect(),
+            extended_next_hop: config.extended_next_hop,
+            graceful_restart: restart.map(|restart| RestartOffer {
+                time: restart.restart_time,
+                notification: restart.notification,
+                restarting: self.deferral.is_restarting(),
+                forwarding: self.config.restarting,
+            }),
+        };
+        let retry = config.connect_retry.unwrap_or(self.config.connect_retry);
+        let jitter = Jitter::new(self.config.jitter_seed ^ (u64::from(index) << 32));
+        let mut session = Session::new(offer, config.passive, retry, jitter, now);
+        if config.shutdown {
+            session.stop(None);
+        }
+        session
+    }
+
+    fn neighbor_by_address(&self, address: IpAddr) -> Option<u32> {
+        let is_it = |neighbor: &Option<Neighbor>| {
+            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.address == address)
+        };
+        self.neighbors.iter().position(is_it).and_then(|index| u32::try_from(index).ok())
+    }
+
+    fn forget_routes(&mut self, index: u32) {
+        for table in self.tables.all_mut() {
+            table.flush(Source::neighbor(index), false, &self.peers);
+        }
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            neighbor.retained = None;
+        }
+    }
+
+    fn receiver(&self, neighbor: &Neighbor, local: SocketAddr) -> Receiver {
+        Receiver {
+            asn: self.config.asn,
+            router_id: self.config.router_id,
+            cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
+            address: local.ip(),
+            allow_own_as: neighbor.config.allow_own_as,
+        }
+    }
+
+    /// Now and then drops attribute sets that no route has any more: when their number has doubled.
+    fn sweep_if_due(&mut self) {
+        if self.interner.len() >= self.sweep_at {
+            self.egress.sweep();
+            self.interner.sweep();
+            self.sweep_at = MINIMUM_SWEEP.max(2 * self.interner.len());
+        }
+    }
+}
+
+const MINIMUM_SWEEP: usize = 1024;

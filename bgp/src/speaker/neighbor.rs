@@ -1,0 +1,59 @@
+//! What the speaker keeps for each neighbour beside its session.
+
+use std::time::Instant;
+
+use super::NeighborConfig;
+use crate::session::Session;
+use crate::wire::FamilySet;
+
+#[derive(Debug)]
+pub(super) struct Neighbor {
+    pub(super) config: NeighborConfig,
+    pub(super) session: Session,
+    /// Paths from before its restart.
+    pub(super) retained: Option<Retained>,
+    /// Families of which it has sent all it has, in this session.
+    pub(super) complete: FamilySet,
+    pub(super) counters: Counters,
+}
+
+/// Stale paths, waiting for the neighbour to confirm them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Retained {
+    pub(super) families: FamilySet,
+    pub(super) until: Instant,
+}
+
+/// Messages since the neighbour was added.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counters {
+    pub(super) received: u64,
+    pub(super) sent: u64,
+    pub(super) updates_received: u64,
+    pub(super) treated_as_withdraw: u64,
+    pub(super) established: u64,
+}
+
+/// A connection's neighbour, and the beginning of a message whose rest has not come yet.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    pub(super) neighbor: u32,
+    pub(super) rest: Vec<u8>,
+}
+
+impl Neighbor {
+    pub(super) fn new(config: NeighborConfig, session: Session) -> Self {
+        Self {
+            config,
+            session,
+            retained: None,
+            complete: FamilySet::EMPTY,
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Instant> {
+        let retained = self.retained.map(|retained| retained.until);
+        [self.session.next_timeout(), retained].into_iter().flatten().min()
+    }
+}

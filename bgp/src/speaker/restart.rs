@@ -1,0 +1,219 @@
+//! Graceful restart (RFC 4724), both roles, for all families.
+//!
+//! As helper we keep the routes of a peer whose connection broke, marked stale, until it has confirmed them or took too
+//! long. As restarter we hold back best paths and what we tell others until all peers have spoken, and the end of our
+//! own routes until our owner has announced them all: a peer that hears it earlier would drop what still forwards.
+
+use std::time::Instant;
+
+use super::neighbor::Retained;
+use super::{Event, GracefulRestartConfig, NeighborId, Speaker, SpeakerConfig};
+use crate::rib::peers::Source;
+use crate::session::negotiate::Negotiated;
+use crate::types::AfiSafi;
+use crate::wire::FamilySet;
+
+/// Families whose decision waits for all peers after our own restart.
+#[derive(Debug)]
+pub(super) struct Deferral {
+    families: FamilySet,
+    until: Option<Instant>,
+}
+
+impl Deferral {
+    pub(super) fn new(config: &SpeakerConfig, now: Instant) -> Self {
+        match &config.graceful_restart {
+            Some(restart) if config.restarting => {
+                Self { families: FamilySet::ALL, until: Some(now + restart.selection_deferral) }
+            }
+            _ => Self { families: FamilySet::EMPTY, until: None },
+        }
+    }
+
+    pub(super) fn holds(&self, family: AfiSafi) -> bool {
+        self.families.contains(family)
+    }
+
+    pub(super) fn is_restarting(&self) -> bool {
+        !self.families.is_empty()
+    }
+
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+}
+
+impl Speaker {
+    // Restarter.
+
+    /// Families that wait for nobody.
+    pub(super) fn report_ready_families(&mut self) {
+        for family in FamilySet::ALL.iter().filter(|family| !self.deferral.holds(*family)) {
+            self.events.push_back(Event::Converged { family });
+        }
+    }
+
+    /// Whether somebody we wait for has spoken.
+    pub(super) fn check_deferral(&mut self) {
+        for family in self.deferral.families.iter() {
+            let waits = self.neighbors.iter().flatten().any(|neighbor| {
+                let offered =
+                    neighbor.config.families.contains(&family) && !neighbor.session.is_stopped();
+                offered
+                    && neighbor.session.established().is_none_or(|(negotiated, ..)| {
+                        has_more_to_say(negotiated, family) && !neighbor.complete.contains(family)
+                    })
+            });
+            if !waits {
+                self.end_deferral(family);
+            }
+        }
+    }
+
+    pub(super) fn expire_deferral(&mut self, now: Instant) {
+        match self.deferral.until {
+            Some(until) if until <= now => {
+                for family in self.deferral.families.iter() {
+                    tracing::warn!(%family, "not all neighbors came back in time after our restart");
+                    self.end_deferral(family);
+                }
+            }
+            Some(until) => self.wake_at = [self.wake_at, Some(until)].into_iter().flatten().min(),
+            None => {}
+        }
+    }
+
+    fn end_deferral(&mut self, family: AfiSafi) {
+        self.deferral.families.remove(family);
+        self.events.push_back(Event::Converged { family });
+        if !self.deferral.is_restarting() {
+            self.deferral.until = None;
+            for neighbor in self.neighbors.iter_mut().flatten() {
+                if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
+                    restart.restarting = false;
+                }
+            }
+        }
+    }
+
+    // Helper.
+
+    /// The session is gone: the neighbour's routes go too, or become stale.
+    pub(super) fn end_routes(
+        &mut self,
+        index: u32,
+        negotiated: &Negotiated,
+        keep: bool,
+        now: Instant,
+    ) {
+        let covered = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
+        let covered: FamilySet = covered.map(|(family, _)| *family).collect();
+        let time = negotiated.restart_time().unwrap_or_default();
+        let families = if keep && !time.is_zero() {
+            covered.intersection(negotiated.families)
+        } else {
+            FamilySet::EMPTY
+        };
+        let source = Source::neighbor(index);
+        for family in FamilySet::ALL.iter() {
+            let Some(table) = self.tables.get_mut(family) else { continue };
+            table.stop_listening(index);
+            // What was stale already has had its chance (RFC 4724 §4.2).
+            table.flush(source, families.contains(family), &self.peers);
+            if families.contains(family) {
+                table.mark_stale(source);
+            }
+        }
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            neighbor.retained =
+                (!families.is_empty()).then(|| Retained { families, until: now + time });
+        }
+    }
+
+    /// The neighbour is back: what it did not keep forwarding goes now, the rest at its End-of-RIB.
+    pub(super) fn keep_confirmed_families(
+        &mut self,
+        index: u32,
+        negotiated: &Negotiated,
+        now: Instant,
+    ) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let Some(retained) = neighbor.retained.take() else { return };
+        let forwarding = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
+        let forwarding: FamilySet =
+            forwarding.filter(|(_, preserved)| *preserved).map(|(family, _)| *family).collect();
+        let kept = retained.families.intersection(forwarding).intersection(negotiated.families);
+        let until = now + stale_path_time(self.config.graceful_restart.as_ref());
+        neighbor.retained = (!kept.is_empty()).then_some(Retained { families: kept, until });
+        for family in retained.families.iter().filter(|family| !kept.contains(*family)) {
+            self.flush_stale(index, family);
+        }
+    }
+
+    pub(super) fn handle_end_of_rib(&mut self, index: u32, family: AfiSafi) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        neighbor.complete.insert(family);
+        self.drop_unconfirmed(index, family);
+        self.events.push_back(Event::EndOfRib { neighbor: NeighborId(index), family });
+        self.check_deferral();
+    }
+
+    /// The neighbour begins to send all its routes again (RFC 7313 §4).
+    pub(super) fn expect_all_again(&mut self, index: u32, family: AfiSafi, now: Instant) {
+        let until = now + stale_path_time(self.config.graceful_restart.as_ref());
+        if let Some(table) = self.tables.get_mut(family) {
+            table.mark_stale(Source::neighbor(index));
+        }
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            let retained =
+                neighbor.retained.get_or_insert(Retained { families: FamilySet::EMPTY, until });
+            retained.families.insert(family);
+            retained.until = until;
+        }
+    }
+
+    /// The neighbour has sent all its routes: what it did not mention is gone.
+    pub(super) fn drop_unconfirmed(&mut self, index: u32, family: AfiSafi) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let Some(retained) = &mut neighbor.retained else { return };
+        if !retained.families.contains(family) {
+            return;
+        }
+        retained.families.remove(family);
+        if retained.families.is_empty() {
+            neighbor.retained = None;
+        }
+        self.flush_stale(index, family);
+    }
+
+    pub(super) fn expire_retained(&mut self, index: u32, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        if let Some(retained) = neighbor.retained
+            && retained.until <= now
+        {
+            neighbor.retained = None;
+            for family in retained.families.iter() {
+                self.flush_stale(index, family);
+            }
+        }
+    }
+
+    fn flush_stale(&mut self, index: u32, family: AfiSafi) {
+        if let Some(table) = self.tables.get_mut(family) {
+            table.flush(Source::neighbor(index), true, &self.peers);
+        }
+    }
+}
+
+/// RFC 4724 §4.1: nobody waits for a peer without graceful restart, nor for one that has restarted itself.
+fn has_more_to_say(negotiated: &Negotiated, family: AfiSafi) -> bool {
+    negotiated.families.contains(family)
+        && negotiated.graceful_restart.as_ref().is_some_and(|restart| !restart.restarting)
+}
+
+fn stale_path_time(config: Option<&GracefulRestartConfig>) -> std::time::Duration {
+    config.map_or_else(
+        || GracefulRestartConfig::default().stale_path_time,
+        |config| config.stale_path_time,
+    )
+}

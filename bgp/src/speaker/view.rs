@@ -1,0 +1,188 @@
+//! The speaker as its operator sees it. Copies, so that they can leave the engine's task.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::output::path_source;
+use super::{NeighborConfig, NeighborId, PathSource, Speaker};
+use crate::rib::peers::Peers;
+use crate::rib::table::{Path, Table};
+use crate::rib::{RouteFamily, RouteKey};
+use crate::session::negotiate::Negotiated;
+use crate::session::{DownReason, SessionState};
+use crate::types::AfiSafi;
+use crate::wire::{AttributeSet, EvpnPayload};
+
+/// One neighbour.
+#[derive(Debug, Clone)]
+pub struct NeighborSummary {
+    /// Which one.
+    pub id: NeighborId,
+    /// What it was told to be.
+    pub config: NeighborConfig,
+    /// Where its session stands.
+    pub state: SessionState,
+    /// Taken down by the operator.
+    pub shutdown: bool,
+    /// What both sides agreed on, while routes flow.
+    pub negotiated: Option<Arc<Negotiated>>,
+    /// Our and its end of the connection, while routes flow.
+    pub addresses: Option<(SocketAddr, SocketAddr)>,
+    /// Since when routes flow.
+    pub established_since: Option<Instant>,
+    /// How often routes began to flow.
+    pub established_count: u64,
+    /// Why the last session ended.
+    pub last_error: Option<DownReason>,
+    /// Messages from it.
+    pub messages_received: u64,
+    /// Messages to it.
+    pub messages_sent: u64,
+    /// UPDATEs among those from it.
+    pub updates_received: u64,
+    /// UPDATEs whose routes were withdrawn because of a defect (RFC 7606).
+    pub treated_as_withdraw: u64,
+    /// Its families, as configured.
+    pub families: Vec<FamilySummary>,
+}
+
+/// Routes of one family from and to one neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FamilySummary {
+    /// Which family.
+    pub family: AfiSafi,
+    /// Paths that we have from it.
+    pub received: usize,
+    /// Routes that it has from us.
+    pub sent: usize,
+    /// Destinations of which it still has to be told.
+    pub pending: usize,
+    /// It has sent its End-of-RIB.
+    pub end_of_rib: bool,
+}
+
+/// One destination.
+#[derive(Debug, Clone)]
+pub struct RouteView {
+    /// What it is.
+    pub key: RouteKey,
+    /// Ways to it, the best one first.
+    pub paths: Vec<PathView>,
+}
+
+/// One way to a destination.
+#[derive(Debug, Clone)]
+pub struct PathView {
+    /// Who told it.
+    pub source: PathSource,
+    /// Its attributes.
+    pub attributes: Arc<AttributeSet>,
+    /// Labels and the like; default for unicast.
+    pub payload: EvpnPayload,
+    /// Not confirmed since its neighbour restarted.
+    pub stale: bool,
+}
+
+impl Speaker {
+    /// All neighbours, in the order in which they were added.
+    pub fn neighbors(&self) -> Vec<NeighborSummary> {
+        let neighbors = self.neighbors.iter().zip(0u32..);
+        neighbors
+            .filter_map(|(neighbor, index)| {
+                let neighbor = neighbor.as_ref()?;
+                let established = neighbor.session.established();
+                let counters = neighbor.counters;
+                Some(NeighborSummary {
+                    id: NeighborId(index),
+                    config: neighbor.config.clone(),
+                    state: neighbor.session.state(),
+                    shutdown: neighbor.session.is_stopped(),
+                    negotiated: established.map(|(negotiated, ..)| Arc::clone(negotiated)),
+                    addresses: established.map(|(_, local, remote, _)| (local, remote)),
+                    established_since: established.map(|(.., since)| since),
+                    established_count: counters.established,
+                    last_error: neighbor.session.last_error().cloned(),
+                    messages_received: counters.received,
+                    messages_sent: counters.sent,
+                    updates_received: counters.updates_received,
+                    treated_as_withdraw: counters.treated_as_withdraw,
+                    families: neighbor
+                        .config
+                        .families
+                        .iter()
+                        .filter_map(|family| {
+                            self.family_summary(index, *family, neighbor.complete.contains(*family))
+                        })
+                        .collect(),
+                })
+            })
+            .collect()
+    }
+
+    /// All destinations of a family that can be reached, in no order.
+    pub fn routes(&self, family: AfiSafi) -> Vec<RouteView> {
+        match family {
+            AfiSafi::IPV4_UNICAST => routes(&self.tables.ipv4, &self.peers),
+            AfiSafi::IPV6_UNICAST => routes(&self.tables.ipv6, &self.peers),
+            AfiSafi::L2VPN_EVPN => routes(&self.tables.evpn, &self.peers),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Destinations of a family that can be reached.
+    pub fn route_count(&self, family: AfiSafi) -> usize {
+        self.tables.get(family).map_or(0, |table| table.len())
+    }
+
+    /// The routes of a family that a neighbour has from us.
+    pub fn advertised(&self, neighbor: NeighborId, family: AfiSafi) -> Vec<RouteKey> {
+        match family {
+            AfiSafi::IPV4_UNICAST => advertised(&self.tables.ipv4, neighbor),
+            AfiSafi::IPV6_UNICAST => advertised(&self.tables.ipv6, neighbor),
+            AfiSafi::L2VPN_EVPN => advertised(&self.tables.evpn, neighbor),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The neighbour with this address.
+    pub fn neighbor_id(&self, address: IpAddr) -> Option<NeighborId> {
+        self.neighbor_by_address(address).map(NeighborId)
+    }
+
+    fn family_summary(
+        &self,
+        neighbor: u32,
+        family: AfiSafi,
+        end_of_rib: bool,
+    ) -> Option<FamilySummary> {
+        let table = self.tables.get(family)?;
+        Some(FamilySummary {
+            family,
+            received: table.received(neighbor),
+            sent: table.sent(neighbor),
+            pending: table.pending(neighbor),
+            end_of_rib,
+        })
+    }
+}
+
+fn routes<F: RouteFamily>(table: &Table<F>, peers: &Peers) -> Vec<RouteView> {
+    let view = |path: &Path<F>| PathView {
+        source: path_source(path.source, peers),
+        attributes: Arc::clone(&path.attributes),
+        payload: F::payload(&path.payload),
+        stale: path.stale,
+    };
+    table
+        .iter()
+        .map(|(key, paths)| RouteView {
+            key: F::route_key(key),
+            paths: paths.iter().map(view).collect(),
+        })
+        .collect()
+}
+
+fn advertised<F: RouteFamily>(table: &Table<F>, neighbor: NeighborId) -> Vec<RouteKey> {
+    table.sent_keys(neighbor.0).map(F::route_key).collect()
+}
