@@ -116,6 +116,10 @@ impl Egress {
         result
     }
 
+    pub(crate) fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
     /// Forgets what was made of sets that no route has any more.
     pub(crate) fn sweep(&mut self) {
         const INTERNER_AND_HERE: usize = 2;

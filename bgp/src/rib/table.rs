@@ -40,6 +40,8 @@ pub(super) struct Destination<F: RouteFamily> {
 pub(crate) struct Table<F: RouteFamily> {
     hasher: RandomState,
     index: HashTable<DestinationId>,
+    /// Destinations with a path.
+    reachable: usize,
     pub(super) destinations: Vec<Destination<F>>,
     free: Vec<DestinationId>,
     /// Best paths to be reported; `None` if nobody asked for them.
@@ -56,6 +58,7 @@ impl<F: RouteFamily> Table<F> {
         Self {
             hasher: RandomState::default(),
             index: HashTable::new(),
+            reachable: 0,
             destinations: Vec::new(),
             free: Vec::new(),
             changed: report_changes.then(IdSet::default),
@@ -67,6 +70,16 @@ impl<F: RouteFamily> Table<F> {
 
     /// Destinations that can be reached.
     pub(crate) fn len(&self) -> usize {
+        self.reachable
+    }
+
+    /// Places for destinations.
+    pub(crate) fn slots(&self) -> usize {
+        self.destinations.len()
+    }
+
+    /// Places taken, also by what cannot be reached any more and somebody has yet to be told of.
+    pub(crate) fn slots_in_use(&self) -> usize {
         self.index.len()
     }
 
@@ -101,7 +114,9 @@ impl<F: RouteFamily> Table<F> {
             None => {
                 count(&mut self.received, path.source, 1);
                 destination.paths.push(path);
-                destination.paths.len() == 1
+                let is_first = destination.paths.len() == 1;
+                self.reachable += usize::from(is_first);
+                is_first
             }
         };
         self.reselect(id, was_best, peers);
@@ -218,6 +233,7 @@ impl<F: RouteFamily> Table<F> {
             }
             !gone
         });
+        self.reachable -= usize::from(destination.paths.is_empty());
         self.reselect(id, first == 0, peers);
     }
 
@@ -246,10 +262,6 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
-    #[cfg(test)]
-    pub(crate) fn slots(&self) -> usize {
-        self.destinations.len()
-    }
 }
 
 fn count(received: &mut Vec<u32>, source: Source, change: i32) {

@@ -70,6 +70,8 @@ impl Tables {
 /// A table whose family does not matter.
 pub(crate) trait AnyTable {
     fn len(&self) -> usize;
+    fn slots(&self) -> usize;
+    fn slots_in_use(&self) -> usize;
     fn received(&self, neighbor: u32) -> usize;
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
@@ -85,6 +87,14 @@ pub(crate) trait AnyTable {
 impl<F: RouteFamily> AnyTable for Table<F> {
     fn len(&self) -> usize {
         Self::len(self)
+    }
+
+    fn slots(&self) -> usize {
+        Self::slots(self)
+    }
+
+    fn slots_in_use(&self) -> usize {
+        Self::slots_in_use(self)
     }
 
     fn received(&self, neighbor: u32) -> usize {

@@ -18,7 +18,6 @@ use std::time::Instant;
 
 use hashbrown::HashMap;
 
-use crate::rib::RouteKey;
 use crate::rib::egress::Egress;
 use crate::rib::ingress::Receiver;
 use crate::rib::peers::{Peers, Source};
@@ -30,12 +29,15 @@ use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
 
+pub use crate::rib::{RouteFamily, RouteKey};
+pub use crate::session::negotiate::Negotiated;
+pub use crate::session::{DownReason, SessionState};
 pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
 pub use event::{Action, BestPath, Event, PathSource};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
 pub use resume::SavedSession;
-pub use view::{FamilySummary, NeighborSummary, PathView, RouteView};
+pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -102,6 +104,11 @@ impl Speaker {
         };
         speaker.report_ready_families();
         speaker
+    }
+
+    /// What the speaker was told when it was made.
+    pub const fn config(&self) -> &SpeakerConfig {
+        &self.config
     }
 
     /// Starts a session with a neighbour.

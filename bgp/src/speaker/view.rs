@@ -12,7 +12,7 @@ use crate::rib::{RouteFamily, RouteKey};
 use crate::session::negotiate::Negotiated;
 use crate::session::{DownReason, SessionState};
 use crate::types::AfiSafi;
-use crate::wire::{AttributeSet, EvpnPayload};
+use crate::wire::{AttributeSet, EvpnPayload, FamilySet};
 
 /// One neighbour.
 #[derive(Debug, Clone)]
@@ -69,6 +69,23 @@ pub struct RouteView {
     pub key: RouteKey,
     /// Ways to it, the best one first.
     pub paths: Vec<PathView>,
+}
+
+/// What the speaker holds in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Usage {
+    /// Destinations that can be reached.
+    pub routes: usize,
+    /// Places for destinations, and how many of them are taken: also by those that a neighbour still has to forget.
+    pub slots: usize,
+    /// See above.
+    pub slots_in_use: usize,
+    /// Attribute sets, each once.
+    pub attribute_sets: usize,
+    /// Ways to treat neighbours.
+    pub policies: usize,
+    /// TCP connections.
+    pub connections: usize,
 }
 
 /// One way to a destination.
@@ -143,6 +160,25 @@ impl Speaker {
             AfiSafi::L2VPN_EVPN => advertised(&self.tables.evpn, neighbor),
             _ => Vec::new(),
         }
+    }
+
+    /// What is held in memory.
+    pub fn usage(&self) -> Usage {
+        let tables = FamilySet::ALL.iter().filter_map(|family| self.tables.get(family));
+        let mut usage = Usage {
+            routes: 0,
+            slots: 0,
+            slots_in_use: 0,
+            attribute_sets: self.interner.len(),
+            policies: self.egress.policy_count(),
+            connections: self.connections.len(),
+        };
+        for table in tables {
+            usage.routes += table.len();
+            usage.slots += table.slots();
+            usage.slots_in_use += table.slots_in_use();
+        }
+        usage
     }
 
     /// The neighbour with this address.

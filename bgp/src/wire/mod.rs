@@ -42,3 +42,6 @@ pub use reader::Reader;
 pub use route_refresh::RouteRefresh;
 pub use update::packer::{UpdatePacker, UpdateTooLong};
 pub use update::{Announced, MpReach, MpUnreach, UpdateContext, UpdateView, Verdict};
+
+#[cfg(test)]
+mod tests;

@@ -103,3 +103,6 @@ impl Origin {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
