@@ -25,7 +25,9 @@ fn a_spine_relays_routes_and_leaves_the_vtep_as_next_hop() {
     let best = network.best(2, &mac_key(1, 1)).unwrap();
     assert_eq!(best.next_hop(), next_hop(1));
     assert_eq!(best.as_path_length(), 2);
-    assert!(best.ext_communities().any(|community| community == ExtCommunity::encapsulation_vxlan()));
+    assert!(
+        best.ext_communities().any(|community| community == ExtCommunity::encapsulation_vxlan())
+    );
     let report = &network.nodes[2].best[&mac_key(1, 1)];
     assert_eq!(report.payload.label.vni(), 100);
 }
@@ -85,9 +87,12 @@ fn chosen(first: Route, second: Route) -> bgp::wire::AttributeSet {
 #[test]
 fn the_higher_sequence_number_wins_a_move_whatever_else_says() {
     let best = chosen(
-        mac_with(1, 1, 1, |a| { a.add_ext_community(ExtCommunity::mac_mobility(false, 4)); }),
+        mac_with(1, 1, 1, |a| {
+            a.add_ext_community(ExtCommunity::mac_mobility(false, 4));
+        }),
         mac_with(1, 1, 9, |a| {
-            a.add_ext_community(ExtCommunity::mac_mobility(false, 5)).prepend_as(bgp::types::Asn(65_099));
+            a.add_ext_community(ExtCommunity::mac_mobility(false, 5))
+                .prepend_as(bgp::types::Asn(65_099));
         }),
     );
     assert_eq!(best.next_hop(), next_hop(9));
@@ -102,8 +107,12 @@ fn with_equal_sequence_numbers_the_lower_vtep_wins() {
 #[test]
 fn a_sticky_mac_does_not_move() {
     let best = chosen(
-        mac_with(1, 1, 8, |a| { a.add_ext_community(ExtCommunity::mac_mobility(true, 0)); }),
-        mac_with(1, 1, 3, |a| { a.add_ext_community(ExtCommunity::mac_mobility(false, 7)); }),
+        mac_with(1, 1, 8, |a| {
+            a.add_ext_community(ExtCommunity::mac_mobility(true, 0));
+        }),
+        mac_with(1, 1, 3, |a| {
+            a.add_ext_community(ExtCommunity::mac_mobility(false, 7));
+        }),
     );
     assert_eq!(best.next_hop(), next_hop(8));
 }
@@ -111,7 +120,10 @@ fn a_sticky_mac_does_not_move() {
 #[test]
 fn routes_of_unknown_types_are_relayed_unchanged() {
     let mut network = fabric();
-    let key = RouteKey::Evpn(EvpnKey::Unknown { route_type: 9, bytes: vec![0, 1, 10, 0, 0, 1, 0, 1, 42].into() });
+    let key = RouteKey::Evpn(EvpnKey::Unknown {
+        route_type: 9,
+        bytes: vec![0, 1, 10, 0, 0, 1, 0, 1, 42].into(),
+    });
     let route = Route { key: key.clone(), ..mac(1, 1) };
     network.announce(0, route);
     assert!(network.knows(2, &key));
@@ -122,7 +134,12 @@ fn routes_of_unknown_types_are_relayed_unchanged() {
 #[test]
 fn no_export_holds_for_evpn() {
     let mut network = fabric();
-    network.announce(0, mac_with(1, 1, 1, |a| { a.add_community(0xffff_ff01); }));
+    network.announce(
+        0,
+        mac_with(1, 1, 1, |a| {
+            a.add_community(0xffff_ff01);
+        }),
+    );
     assert!(!network.knows(1, &mac_key(1, 1)));
 }
 

@@ -51,7 +51,10 @@ fn a_helper_keeps_the_routes_of_all_families_of_a_killed_peer() {
     network.seconds(119);
     assert!(network.knows(1, &mac_key(1, 1)) && network.knows(1, &prefix(NET)));
     assert!(network.is_stale(1, &mac_key(1, 1)));
-    assert!(network.nodes[1].best[&mac_key(1, 1)].best.is_some(), "the daemon is not told to forget");
+    assert!(
+        network.nodes[1].best[&mac_key(1, 1)].best.is_some(),
+        "the daemon is not told to forget"
+    );
     network.seconds(2);
     assert!(!network.knows(1, &mac_key(1, 1)) && !network.knows(1, &prefix(NET)));
     assert!(network.nodes[1].best[&mac_key(1, 1)].best.is_none());
@@ -66,7 +69,10 @@ fn a_restarted_speaker_loses_nothing_at_its_helper() {
     network.peer_at(0, 1, &[IPV4, EVPN]);
     network.seconds(20);
     assert!(network.established(0, 1));
-    assert!(network.is_stale(1, &mac_key(1, 1)), "no End-of-RIB before our owner has announced everything");
+    assert!(
+        network.is_stale(1, &mac_key(1, 1)),
+        "no End-of-RIB before our owner has announced everything"
+    );
     // The daemon reads the kernel and announces what is still there: MAC 3 is not.
     network.announce(0, mac(1, 1));
     network.announce(0, ipv4(NET));
@@ -104,8 +110,12 @@ fn a_restarted_speaker_decides_after_all_peers_have_spoken() {
     network.seconds(20);
     assert_eq!(network.nodes[0].best.len(), 2);
     assert!(converged(&network, 0).contains(&EVPN));
-    let last = network.nodes[0].events.iter().rposition(|event| matches!(event, Event::BestPath(_)));
-    let sweep = network.nodes[0].events.iter().position(|event| matches!(event, Event::Converged { family: EVPN }));
+    let last =
+        network.nodes[0].events.iter().rposition(|event| matches!(event, Event::BestPath(_)));
+    let sweep = network.nodes[0]
+        .events
+        .iter()
+        .position(|event| matches!(event, Event::Converged { family: EVPN }));
     assert!(last < sweep, "the daemon may sweep only when it has heard of all best paths");
 }
 
@@ -225,7 +235,8 @@ fn an_expired_hold_timer_keeps_routes_only_if_both_sides_say_so() {
     for both in [false, true] {
         let with = |asn, last| {
             let mut config = graceful(asn, last);
-            config.graceful_restart = Some(GracefulRestartConfig { notification: both, ..Default::default() });
+            config.graceful_restart =
+                Some(GracefulRestartConfig { notification: both, ..Default::default() });
             config
         };
         let mut network = pair_of(with(65_001, 1), with(65_002, 2), &[EVPN]);
@@ -239,8 +250,10 @@ fn an_expired_hold_timer_keeps_routes_only_if_both_sides_say_so() {
 #[test]
 fn a_shutdown_by_the_operator_keeps_nothing() {
     let mut config_a = graceful(65_001, 1);
-    config_a.graceful_restart = Some(GracefulRestartConfig { notification: true, ..Default::default() });
-    let config_b = SpeakerConfig { asn: bgp::types::Asn(65_002), router_id: pair::id(2), ..config_a.clone() };
+    config_a.graceful_restart =
+        Some(GracefulRestartConfig { notification: true, ..Default::default() });
+    let config_b =
+        SpeakerConfig { asn: bgp::types::Asn(65_002), router_id: pair::id(2), ..config_a.clone() };
     let mut network = pair_of(config_a, config_b, &[EVPN]);
     network.announce(0, mac(1, 1));
     let neighbor = network.neighbor(0, 1).id;
@@ -257,7 +270,9 @@ fn the_restart_bit_is_gone_from_later_sessions() {
     network.peer_at(0, 1, &[IPV4, EVPN]);
     network.seconds(20);
     ready(&mut network, 0);
-    let bit = |network: &Network| network.neighbor(1, 0).negotiated.unwrap().graceful_restart.clone().unwrap().restarting;
+    let bit = |network: &Network| {
+        network.neighbor(1, 0).negotiated.unwrap().graceful_restart.clone().unwrap().restarting
+    };
     assert!(bit(&network));
     network.reset_connections(0, 1);
     network.seconds(20);

@@ -7,7 +7,9 @@ use std::net::{IpAddr, Ipv4Addr};
 use bgp::speaker::{Event, RouteKey, SessionState};
 use bgp::types::{Asn, RouterId};
 use bgp::wire::{NextHop, Origin, UpdatePacker};
-use pair::{IPV4, IPV6, Network, client, config, internal, ipv4, ipv4_with, next_hop, pair, pair_of, prefix};
+use pair::{
+    IPV4, IPV6, Network, client, config, internal, ipv4, ipv4_with, next_hop, pair, pair_of, prefix,
+};
 
 const NET: &str = "203.0.113.0/24";
 
@@ -37,7 +39,12 @@ fn address(node: u8) -> NextHop {
 #[test]
 fn an_external_neighbor_gets_our_as_our_address_and_no_local_pref() {
     let mut network = pair(&[IPV4]);
-    network.announce(0, ipv4_with(NET, |a| { a.set_local_pref(200).set_next_hop(next_hop(7)); }));
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_local_pref(200).set_next_hop(next_hop(7));
+        }),
+    );
     let best = network.best(1, &prefix(NET)).unwrap();
     assert_eq!(best.as_path().asns().collect::<Vec<_>>(), [Asn(65_001)]);
     assert_eq!(best.next_hop(), address(1));
@@ -61,10 +68,24 @@ fn next_hop_self_replaces_the_next_hop_of_external_routes_only() {
         network.add(config(asn, last));
     }
     network.peer(0, 1, &[IPV4]);
-    network.peer_with(1, 2, &[IPV4], |c| { internal(c); c.next_hop_self = true; }, internal);
+    network.peer_with(
+        1,
+        2,
+        &[IPV4],
+        |c| {
+            internal(c);
+            c.next_hop_self = true;
+        },
+        internal,
+    );
     network.seconds(3);
     network.announce(0, ipv4(NET));
-    network.announce(1, ipv4_with("198.51.100.0/24", |a| { a.set_next_hop(next_hop(7)); }));
+    network.announce(
+        1,
+        ipv4_with("198.51.100.0/24", |a| {
+            a.set_next_hop(next_hop(7));
+        }),
+    );
     assert_eq!(network.best(2, &prefix(NET)).unwrap().next_hop(), address(2));
     assert_eq!(network.best(2, &prefix("198.51.100.0/24")).unwrap().next_hop(), next_hop(7));
 }
@@ -86,7 +107,12 @@ fn a_route_reflector_names_originator_and_cluster_and_changes_nothing_else() {
     network.peer_with(0, 1, &[IPV4], internal, client);
     network.peer_with(1, 2, &[IPV4], client, internal);
     network.seconds(3);
-    network.announce(0, ipv4_with(NET, |a| { a.set_med(5).set_local_pref(150); }));
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_med(5).set_local_pref(150);
+        }),
+    );
     let best = network.best(2, &prefix(NET)).unwrap();
     assert_eq!(best.originator_id(), Some(pair::id(1)));
     assert_eq!(best.cluster_list().collect::<Vec<_>>(), [pair::id(2).0]);
@@ -110,7 +136,11 @@ fn reflected_routes_that_come_back_are_dropped() {
     network.announce(0, ipv4(NET));
     network.seconds(60);
     let routes = network.nodes[0].speaker.routes(IPV4);
-    assert_eq!(routes[0].paths.len(), 1, "only our own: originator and cluster are ours on the others");
+    assert_eq!(
+        routes[0].paths.len(),
+        1,
+        "only our own: originator and cluster are ours on the others"
+    );
     network.withdraw(0, &prefix(NET));
     assert!((0..3).all(|node| !network.knows(node, &prefix(NET))));
 }
@@ -141,26 +171,45 @@ fn what_an_external_neighbor_would_drop_need_not_be_sent() {
     network.seconds(3);
     network.announce(0, ipv4(NET));
     assert_eq!(network.neighbor(1, 2).families[0].sent, 0);
-    assert_eq!(network.neighbor(1, 0).families[0].sent, 0, "and nothing goes back to where it came from");
+    assert_eq!(
+        network.neighbor(1, 0).families[0].sent,
+        0,
+        "and nothing goes back to where it came from"
+    );
 }
 
 #[test]
 fn med_goes_to_the_next_as_but_not_to_a_third() {
     let mut network = row([65_001, 65_002, 65_003]);
-    network.announce(0, ipv4_with(NET, |a| { a.set_med(50); }));
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_med(50);
+        }),
+    );
     assert_eq!(network.best(1, &prefix(NET)).unwrap().med(), Some(50));
     assert_eq!(network.best(2, &prefix(NET)).unwrap().med(), None);
 }
 
 #[test]
 fn no_export_and_no_advertise_are_kept() {
-    for (community, to_external, to_internal) in
-        [(0xffff_ff01, false, true), (0xffff_ff02, false, false), (0xffff_ff03, false, true), (1, true, true)]
-    {
-        for (asns, told) in [([65_009, 65_001, 65_002], to_external), ([65_009, 65_001, 65_001], to_internal)] {
+    for (community, to_external, to_internal) in [
+        (0xffff_ff01, false, true),
+        (0xffff_ff02, false, false),
+        (0xffff_ff03, false, true),
+        (1, true, true),
+    ] {
+        for (asns, told) in
+            [([65_009, 65_001, 65_002], to_external), ([65_009, 65_001, 65_001], to_internal)]
+        {
             let mut network = row(asns);
             // Straight into the table of node 1, as if it had come from elsewhere.
-            network.announce(1, ipv4_with(NET, |a| { a.add_community(community); }));
+            network.announce(
+                1,
+                ipv4_with(NET, |a| {
+                    a.add_community(community);
+                }),
+            );
             assert_eq!(network.knows(2, &prefix(NET)), told, "{community:x} {asns:?}");
         }
     }
@@ -177,8 +226,14 @@ fn a_better_path_replaces_and_its_end_brings_the_other_back() {
     }
     network.seconds(3);
     network.announce(0, ipv4(NET));
-    network.announce(1, ipv4_with(NET, |a| { a.set_origin(Origin::Incomplete); }));
-    let first = |network: &Network| network.best(3, &prefix(NET)).map(|best| best.as_path().asns().nth(1));
+    network.announce(
+        1,
+        ipv4_with(NET, |a| {
+            a.set_origin(Origin::Incomplete);
+        }),
+    );
+    let first =
+        |network: &Network| network.best(3, &prefix(NET)).map(|best| best.as_path().asns().nth(1));
     assert_eq!(first(&network), Some(Some(Asn(65_001))));
     network.withdraw(0, &prefix(NET));
     assert_eq!(first(&network), Some(Some(Asn(65_002))));
@@ -190,7 +245,12 @@ fn a_better_path_replaces_and_its_end_brings_the_other_back() {
 fn an_attribute_change_is_told() {
     let mut network = row([65_001, 65_002, 65_003]);
     network.announce(0, ipv4(NET));
-    network.announce(0, ipv4_with(NET, |a| { a.set_origin(Origin::Egp); }));
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_origin(Origin::Egp);
+        }),
+    );
     assert_eq!(network.best(2, &prefix(NET)).unwrap().origin(), Origin::Egp);
 }
 
@@ -220,7 +280,9 @@ fn a_slow_peer_is_told_only_the_last_of_many_changes() {
     let mut network = pair(&[IPV4]);
     let before = network.updates(0, 1);
     for step in 1..=10 {
-        network.nodes[0].speaker.announce(ipv4_with(NET, |a| { a.set_med(step); }));
+        network.nodes[0].speaker.announce(ipv4_with(NET, |a| {
+            a.set_med(step);
+        }));
     }
     network.settle();
     assert_eq!(network.updates(0, 1), before + 1);
@@ -243,7 +305,9 @@ fn a_stalled_peer_keeps_its_session_alive_and_catches_up() {
     network.stall(2, true);
     for round in 0..20 {
         for number in 0..100 {
-            network.nodes[0].speaker.announce(ipv4_with(&format!("10.1.{number}.0/24"), |a| { a.set_med(round); }));
+            network.nodes[0].speaker.announce(ipv4_with(&format!("10.1.{number}.0/24"), |a| {
+                a.set_med(round);
+            }));
         }
         network.settle();
     }
@@ -265,7 +329,8 @@ fn a_new_neighbor_gets_everything_and_the_end_of_it() {
     network.nodes[2].events.clear();
     network.seconds(20);
     assert_eq!(network.nodes[2].speaker.route_count(IPV4), 100);
-    let ends = network.events(2, |event| matches!(event, Event::EndOfRib { family: IPV4, .. }).then_some(()));
+    let ends = network
+        .events(2, |event| matches!(event, Event::EndOfRib { family: IPV4, .. }).then_some(()));
     assert_eq!(ends.len(), 1);
     assert!(network.neighbor(2, 1).families[0].end_of_rib);
 }
@@ -274,7 +339,8 @@ fn a_new_neighbor_gets_everything_and_the_end_of_it() {
 fn end_of_rib_is_sent_even_if_there_is_no_route() {
     let network = pair(&[IPV4, IPV6]);
     for node in 0..2 {
-        let ends = network.events(node, |event| matches!(event, Event::EndOfRib { .. }).then_some(()));
+        let ends =
+            network.events(node, |event| matches!(event, Event::EndOfRib { .. }).then_some(()));
         assert_eq!(ends.len(), 2);
     }
 }
@@ -367,7 +433,12 @@ fn an_external_peer_must_be_the_first_in_its_paths() {
 #[test]
 fn a_neighbor_is_never_its_own_next_hop() {
     let mut network = pair_of(config(65_001, 1), config(65_001, 2), &[IPV4]);
-    network.announce(0, ipv4_with(NET, |a| { a.set_next_hop(address(2)); }));
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_next_hop(address(2));
+        }),
+    );
     assert_eq!(network.neighbor(0, 1).families[0].sent, 0);
 }
 
@@ -434,7 +505,12 @@ fn a_thousand_flaps_leave_nothing_behind() {
     for flap in 0..1000u32 {
         let [_, _, c, d] = flap.to_be_bytes();
         let net = format!("10.{c}.{d}.0/24");
-        network.announce(0, ipv4_with(&net, |a| { a.set_med(flap); }));
+        network.announce(
+            0,
+            ipv4_with(&net, |a| {
+                a.set_med(flap);
+            }),
+        );
         network.withdraw(0, &prefix(&net));
     }
     network.stall(2, false);

@@ -261,7 +261,6 @@ impl<F: RouteFamily> Table<F> {
             self.free.push(id);
         }
     }
-
 }
 
 fn count(received: &mut Vec<u32>, source: Source, change: i32) {

@@ -154,7 +154,3 @@ fn take<const N: usize>(input: &mut &[u8]) -> Option<[u8; N]> {
     *input = rest;
     Some(*field)
 }
-
-#[cfg(test)]
-#[path = "resume/tests.rs"]
-mod tests;

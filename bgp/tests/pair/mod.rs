@@ -161,8 +161,21 @@ impl Network {
         resumed
     }
 
+    /// A keeper goes on holding what it gave back.
+    pub(crate) fn keep_again(&mut self, node: usize, saved: SavedSession) {
+        let ends = self.wires.iter().flat_map(|wire| wire.ends.iter().flatten());
+        for end in ends.filter(|end| end.node == node) {
+            self.nodes[node].kept.insert(end.connection, saved.clone());
+        }
+    }
+
     /// Makes two speakers neighbours of each other.
-    pub(crate) fn peer(&mut self, a: usize, b: usize, families: &[AfiSafi]) -> (NeighborId, NeighborId) {
+    pub(crate) fn peer(
+        &mut self,
+        a: usize,
+        b: usize,
+        families: &[AfiSafi],
+    ) -> (NeighborId, NeighborId) {
         self.peer_with(a, b, families, |_| {}, |_| {})
     }
 
@@ -184,7 +197,12 @@ impl Network {
     }
 
     /// Tells one side only of a neighbour: the other one knows it still.
-    pub(crate) fn peer_at(&mut self, node: usize, other: usize, families: &[AfiSafi]) -> NeighborId {
+    pub(crate) fn peer_at(
+        &mut self,
+        node: usize,
+        other: usize,
+        families: &[AfiSafi],
+    ) -> NeighborId {
         let neighbor = NeighborConfig::new(self.nodes[other].address, RemoteAs::External, families);
         self.nodes[node].speaker.add_neighbor(neighbor, self.now).unwrap()
     }
