@@ -1,3 +1,23 @@
-//! The daemon as a library: `main` and the tests drive it.
+//! switchd: the wiring of bgp, vtep and platform into a daemon, and `switchctl`, the client of its API.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`config`] | `switchd.toml`, correct by construction |
+//! | [`core`] | the daemon's state and all its decisions, pure |
+//! | [`desired`] | what should be in the kernel and in BGP, one file per question, pure |
+//! | [`reconcile`] | the difference between desire and kernel, worked off in batches, pure |
+//! | [`daemon`] | tasks, threads and channels: moves the data |
+//! | [`keeper`] | the process that holds the BGP sockets while the daemon is gone |
+//! | [`api`] | gRPC over a unix socket |
+//! | [`ctl`] | `switchctl` |
+//! | [`demo`] | `switchd demo`: the main job on real packets |
 
+pub mod api;
+pub mod config;
+pub mod core;
+pub mod ctl;
+pub mod daemon;
+pub mod demo;
+pub mod desired;
 pub mod keeper;
+pub mod reconcile;

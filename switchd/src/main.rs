@@ -1,1 +1,90 @@
-fn main() {}
+//! Arguments, logging, exit codes.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use switchd::api::DEFAULT_SOCKET;
+use switchd::config::Config;
+use switchd::{daemon, demo};
+use tracing_subscriber::EnvFilter;
+
+/// Turns a Linux switch into an EVPN gateway: follows the kernel's bridges and VXLAN devices, speaks BGP, programs the
+/// kernel, and says what the hardware took.
+#[derive(Debug, Parser)]
+#[command(name = "switchd", version, args_conflicts_with_subcommands = true)]
+struct Arguments {
+    /// Configuration file.
+    #[arg(long, default_value = "/etc/switchd/switchd.toml")]
+    config: PathBuf,
+    /// Socket of the API that switchctl uses.
+    #[arg(long, default_value = DEFAULT_SOCKET)]
+    socket: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Check a configuration file without touching anything.
+    Check {
+        /// The file.
+        #[arg(default_value = "/etc/switchd/switchd.toml")]
+        file: PathBuf,
+    },
+    /// Show the main job: a fabric in network namespaces, two tenants, real pings. Needs root; cleans up after itself.
+    Demo {
+        /// Print the figures as one JSON object.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = match arguments.command {
+        Some(Command::Check { file }) => check(&file),
+        Some(Command::Demo { json }) => demo::run(json).map_err(|error| error.to_string()),
+        None => run(&arguments.config, &arguments.socket),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("switchd: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(file: &std::path::Path) -> Result<(), String> {
+    Config::read(file).map_err(|error| error.to_string())?;
+    println!("{}: valid", file.display());
+    Ok(())
+}
+
+fn run(config: &std::path::Path, socket: &std::path::Path) -> Result<(), String> {
+    let config = Config::read(config).map_err(|error| error.to_string())?;
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start: {error}"))?;
+    runtime.block_on(daemon::run(config, socket)).map_err(|error| error.to_string())
+}
+
+/// journald stamps the time itself; a terminal wants it, and colours.
+fn log_to_stderr() {
+    let filter = EnvFilter::try_from_env("SWITCHD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let terminal = std::io::stderr().is_terminal();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(terminal);
+    if std::env::var_os("JOURNAL_STREAM").is_some() {
+        log.without_time().init()
+    } else {
+        log.init()
+    }
+}

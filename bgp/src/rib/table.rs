@@ -46,6 +46,8 @@ pub(crate) struct Table<F: RouteFamily> {
     free: Vec<DestinationId>,
     /// Best paths to be reported; `None` if nobody asked for them.
     changed: Option<IdSet>,
+    /// The last one that was reported: the search goes on from there.
+    reported: DestinationId,
     /// Numbers of the neighbours in `adj_out` that are told routes.
     pub(super) listeners: Vec<u32>,
     pub(super) adj_out: Vec<AdjOut>,
@@ -62,6 +64,7 @@ impl<F: RouteFamily> Table<F> {
             destinations: Vec::new(),
             free: Vec::new(),
             changed: report_changes.then(IdSet::default),
+            reported: 0,
             listeners: Vec::new(),
             adj_out: Vec::new(),
             received: Vec::new(),
@@ -149,9 +152,10 @@ impl<F: RouteFamily> Table<F> {
     }
 
     /// The next best path that changed since it was last reported: `None` inside if there is none any more.
-    #[expect(clippy::type_complexity, reason = "a key and its best path, if it has one")]
     pub(crate) fn poll_changed(&mut self) -> Option<(F::Key, Option<Path<F>>)> {
-        let id = self.changed.as_ref()?.next_from(0)?;
+        let changed = self.changed.as_ref()?;
+        let id = changed.next_from(self.reported).or_else(|| changed.next_from(0))?;
+        self.reported = id;
         let destination = &self.destinations[id as usize];
         let change = (destination.key.clone(), destination.paths.first().cloned());
         if let Some(changed) = &mut self.changed {

@@ -14,7 +14,7 @@ use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
 use crate::wire::{
-    Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
+    AttributeError,     Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
     UpdateView, Verdict, split_message,
 };
 
@@ -184,13 +184,20 @@ impl Speaker {
         }
         let receiver = self.receiver(neighbor, local);
         if let Verdict::TreatAsWithdraw(error) = view.verdict {
-            tracing::warn!(neighbor = %neighbor.config.address, %error, "update treated as withdraw");
-            if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
-                neighbor.counters.treated_as_withdraw += 1;
-            }
+            self.note_defect(index, error);
         }
         let source = Source::neighbor(index);
         self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)
+    }
+
+    /// A peer that sends nothing but defects must not fill the log: the first is told, then the 2nd, 4th, 8th ...
+    fn note_defect(&mut self, index: u32, error: AttributeError) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        neighbor.counters.treated_as_withdraw += 1;
+        let count = neighbor.counters.treated_as_withdraw;
+        if count.is_power_of_two() {
+            tracing::warn!(neighbor = %neighbor.config.address, %error, count, "update treated as withdraw");
+        }
     }
 
     // Sessions.

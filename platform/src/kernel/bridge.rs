@@ -1,7 +1,12 @@
 //! Bridges and what a link is as a port of one.
 
+use netlink_packet_core::{DefaultNla, Emitable, Nla, NlaBuffer, Parseable};
+use netlink_packet_route::link::{
+    BridgePortState, InfoBridge, InfoBridgePort, LinkProtoInfoBridge,
+};
+
 /// What a bridge is, beyond being a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bridge {
     /// Whether it separates VLANs.
     pub vlan_filtering: bool,
@@ -9,6 +14,13 @@ pub struct Bridge {
     pub multicast_snooping: bool,
     /// Seconds that an unused MAC stays.
     pub ageing_seconds: Option<u32>,
+}
+
+impl Default for Bridge {
+    /// As the kernel sets up a new bridge.
+    fn default() -> Self {
+        Self { vlan_filtering: false, multicast_snooping: true, ageing_seconds: None }
+    }
 }
 
 /// What a link is as a port of its bridge.
@@ -61,4 +73,135 @@ pub enum PortState {
     Forwarding,
     /// Held back by the tree.
     Blocking,
+}
+
+/// What to change of a bridge port; `None` leaves it as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PortSettings {
+    /// See [`BridgePort::learning`].
+    pub learning: Option<bool>,
+    /// See [`BridgePort::neigh_suppress`].
+    pub neigh_suppress: Option<bool>,
+    /// See [`BridgePort::flood`].
+    pub flood: Option<bool>,
+    /// See [`BridgePort::multicast_flood`].
+    pub multicast_flood: Option<bool>,
+    /// See [`BridgePort::broadcast_flood`].
+    pub broadcast_flood: Option<bool>,
+    /// See [`BridgePort::isolated`].
+    pub isolated: Option<bool>,
+    /// See [`BridgePort::locked`].
+    pub locked: Option<bool>,
+}
+
+impl Bridge {
+    /// What differs from `before`; against the default for a new bridge.
+    pub(super) fn encode(&self, before: &Self) -> Vec<InfoBridge> {
+        let mut attributes = Vec::new();
+        if self.vlan_filtering != before.vlan_filtering {
+            attributes.push(InfoBridge::VlanFiltering(self.vlan_filtering));
+        }
+        if self.multicast_snooping != before.multicast_snooping {
+            attributes.push(InfoBridge::MulticastSnooping(self.multicast_snooping));
+        }
+        if let Some(seconds) =
+            self.ageing_seconds.filter(|_| self.ageing_seconds != before.ageing_seconds)
+        {
+            attributes.push(InfoBridge::AgeingTime(seconds.saturating_mul(USER_HZ)));
+        }
+        attributes
+    }
+
+    pub(super) fn decode(attributes: &[InfoBridge]) -> Self {
+        let mut bridge = Self { multicast_snooping: false, ..Self::default() };
+        for attribute in attributes {
+            match *attribute {
+                InfoBridge::VlanFiltering(on) => bridge.vlan_filtering = on,
+                InfoBridge::MulticastSnooping(on) => bridge.multicast_snooping = on,
+                InfoBridge::AgeingTime(ticks) => bridge.ageing_seconds = Some(ticks / USER_HZ),
+                _ => {}
+            }
+        }
+        bridge
+    }
+}
+
+/// The kernel counts bridge times for user space in hundredths of a second.
+const USER_HZ: u32 = 100;
+
+impl PortSettings {
+    /// What turns `from` into `to`.
+    pub(super) fn between(from: Option<BridgePort>, to: BridgePort) -> Self {
+        let from = from.unwrap_or_default();
+        let changed = |from: bool, to: bool| (from != to).then_some(to);
+        Self {
+            learning: changed(from.learning, to.learning),
+            neigh_suppress: changed(from.neigh_suppress, to.neigh_suppress),
+            flood: changed(from.flood, to.flood),
+            multicast_flood: changed(from.multicast_flood, to.multicast_flood),
+            broadcast_flood: changed(from.broadcast_flood, to.broadcast_flood),
+            isolated: changed(from.isolated, to.isolated),
+            locked: changed(from.locked, to.locked),
+        }
+    }
+
+    pub(super) fn encode(&self) -> Vec<InfoBridgePort> {
+        [
+            self.learning.map(InfoBridgePort::Learning),
+            self.neigh_suppress.map(InfoBridgePort::NeighSupress),
+            self.flood.map(InfoBridgePort::UnicastFlood),
+            self.multicast_flood.map(InfoBridgePort::MulticastFlood),
+            self.broadcast_flood.map(InfoBridgePort::BroadcastFlood),
+            self.isolated.map(InfoBridgePort::Isolated),
+            self.locked.map(InfoBridgePort::Locked),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+}
+
+impl BridgePort {
+    pub(super) fn decode(attributes: &[InfoBridgePort]) -> Self {
+        let mut port = Self::default();
+        for attribute in attributes {
+            match *attribute {
+                InfoBridgePort::Learning(on) => port.learning = on,
+                InfoBridgePort::NeighSupress(on) => port.neigh_suppress = on,
+                InfoBridgePort::UnicastFlood(on) => port.flood = on,
+                InfoBridgePort::MulticastFlood(on) => port.multicast_flood = on,
+                InfoBridgePort::BroadcastFlood(on) => port.broadcast_flood = on,
+                InfoBridgePort::Isolated(on) => port.isolated = on,
+                InfoBridgePort::Locked(on) => port.locked = on,
+                InfoBridgePort::State(state) => port.state = state.into(),
+                _ => {}
+            }
+        }
+        port
+    }
+
+    /// The same attributes, as the bridge itself announces them (`IFLA_PROTINFO`).
+    pub(super) fn decode_announced(attributes: &[LinkProtoInfoBridge]) -> Self {
+        let known = |attribute: &LinkProtoInfoBridge| {
+            let mut value = vec![0; attribute.value_len()];
+            attribute.emit_value(&mut value);
+            let same = DefaultNla::new(attribute.kind(), value);
+            let mut bytes = vec![0; same.buffer_len()];
+            same.emit(&mut bytes);
+            InfoBridgePort::parse(&NlaBuffer::new(bytes.as_slice())).ok()
+        };
+        Self::decode(&attributes.iter().filter_map(known).collect::<Vec<_>>())
+    }
+}
+
+impl From<BridgePortState> for PortState {
+    fn from(state: BridgePortState) -> Self {
+        match state {
+            BridgePortState::Listening => Self::Listening,
+            BridgePortState::Learning => Self::Learning,
+            BridgePortState::Forwarding => Self::Forwarding,
+            BridgePortState::Blocking => Self::Blocking,
+            _ => Self::Disabled,
+        }
+    }
 }

@@ -1,5 +1,11 @@
 //! Network devices.
 
+use netlink_packet_route::link::{
+    InfoData, InfoKind, InfoPortData, InfoVlan, InfoVrf, LinkAttribute, LinkFlags, LinkInfo,
+    LinkLayerType, LinkMessage,
+};
+
+use super::message;
 use super::{Bridge, BridgePort, Ifindex, Key, MacAddr, Vxlan};
 
 /// A network device.
@@ -106,5 +112,94 @@ impl Link {
             LinkKind::Bridge(bridge) => Some(bridge),
             _ => None,
         }
+    }
+    pub(super) fn decode(message: &LinkMessage) -> Self {
+        let flags = message.header.flags;
+        let mut link = Self {
+            index: message.header.index,
+            name: String::new(),
+            kind: match message.header.link_layer_type {
+                LinkLayerType::Loopback => LinkKind::Loopback,
+                _ => LinkKind::Physical,
+            },
+            master: None,
+            up: flags.contains(LinkFlags::Up),
+            running: flags.contains(LinkFlags::LowerUp),
+            mac: None,
+            mtu: 0,
+            port: None,
+            alias: None,
+            lower: None,
+            lower_namespace: None,
+        };
+        for attribute in &message.attributes {
+            match attribute {
+                LinkAttribute::IfName(name) => link.name.clone_from(name),
+                LinkAttribute::Controller(master) => {
+                    link.master = Some(*master).filter(|master| *master != 0)
+                }
+                LinkAttribute::Address(octets) => link.mac = message::mac(octets),
+                LinkAttribute::Mtu(mtu) => link.mtu = *mtu,
+                LinkAttribute::IfAlias(alias) => link.alias = Some(alias.clone()),
+                LinkAttribute::Link(lower) => link.lower = Some(*lower).filter(|lower| *lower != 0),
+                LinkAttribute::LinkNetNsId(id) => link.lower_namespace = Some(*id),
+                LinkAttribute::LinkInfo(infos) => link.take_infos(infos),
+                _ => {}
+            }
+        }
+        link
+    }
+
+    fn take_infos(&mut self, infos: &[LinkInfo]) {
+        for info in infos {
+            match info {
+                LinkInfo::Kind(kind) => self.kind = LinkKind::named(kind),
+                LinkInfo::Data(data) => {
+                    if let Some(kind) = LinkKind::described(data) {
+                        self.kind = kind;
+                    }
+                }
+                LinkInfo::PortData(InfoPortData::BridgePort(port)) => {
+                    self.port = Some(BridgePort::decode(port))
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl LinkKind {
+    /// The kind by its name alone. The kernel says the name before the data.
+    fn named(kind: &InfoKind) -> Self {
+        match kind {
+            InfoKind::Bridge => Self::Bridge(Bridge::default()),
+            InfoKind::Vxlan => Self::Vxlan(Vxlan::decode(&[])),
+            InfoKind::Veth => Self::Veth,
+            InfoKind::Vlan => Self::Vlan { id: 0 },
+            InfoKind::Vrf => Self::Vrf { table: 0 },
+            InfoKind::Bond => Self::Bond,
+            InfoKind::Dummy => Self::Dummy,
+            other => Self::Other(other.to_string()),
+        }
+    }
+
+    fn described(data: &InfoData) -> Option<Self> {
+        Some(match data {
+            InfoData::Bridge(bridge) => Self::Bridge(Bridge::decode(bridge)),
+            InfoData::Vxlan(vxlan) => Self::Vxlan(Vxlan::decode(vxlan)),
+            InfoData::Vlan(vlan) => Self::Vlan {
+                id: vlan.iter().find_map(|vlan| match vlan {
+                    InfoVlan::Id(id) => Some(*id),
+                    _ => None,
+                })?,
+            },
+            InfoData::Vrf(vrf) => Self::Vrf {
+                table: vrf.iter().find_map(|vrf| match vrf {
+                    InfoVrf::TableId(table) => Some(*table),
+                    _ => None,
+                })?,
+            },
+            _ => return None,
+        })
     }
 }

@@ -1,7 +1,7 @@
 //! Typed kernel objects over rtnetlink.
 //!
 //! One file per object, each with the same outline: what it is, its key, what it requires, how the kernel tells us that
-//! we made it, encode, decode. Everything but `socket` is pure: bytes in, objects out. What this module does *not* do:
+//! we made it, encode, decode. Everything but [`Socket`] and [`Monitor`] is pure: bytes in, objects out. What this module does *not* do:
 //! decide what should exist, in which order, or when to try again. That is the reconciler's.
 //!
 //! | object | message | our mark |
@@ -13,17 +13,22 @@
 //! | [`Route`] | `RTM_*ROUTE` | protocol `bgp` |
 
 mod address;
+mod batch;
 mod bridge;
 mod dataplane;
 mod error;
 mod fdb;
 mod link;
+mod link_request;
+mod message;
 mod model;
+mod monitor;
 mod neighbor;
 mod nexthop;
 mod notification;
 mod offload;
 mod route;
+mod socket;
 mod vxlan;
 
 use std::fmt;
@@ -32,12 +37,14 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use address::Address;
-pub use bridge::{Bridge, BridgePort, PortState};
+pub use bridge::{Bridge, BridgePort, PortSettings, PortState};
 pub use dataplane::Dataplane;
 pub use error::{KernelError, Retry};
 pub use fdb::{FdbEntry, FdbState, FdbTable};
 pub use link::{Link, LinkKind};
+pub use link_request::{LinkSettings, Namespace, NewLink, VethPeer};
 pub use model::Model;
+pub use monitor::{Monitor, StopMonitor};
 pub use neighbor::{Neighbor, NeighborState};
 pub use nexthop::{Nexthop, NexthopKind, NexthopMember};
 pub use nix::errno::Errno;
@@ -45,6 +52,7 @@ pub use notification::Notification;
 pub use offload::{Offload, Verdict};
 pub use pnet_base::MacAddr;
 pub use route::{Hop, Route, RouteKind, Via};
+pub use socket::Socket;
 pub use vxlan::{NotAVni, Vni, Vxlan};
 
 /// The kernel's number of a link in one network namespace. 0 is none.

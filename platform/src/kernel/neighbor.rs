@@ -2,6 +2,13 @@
 
 use std::net::IpAddr;
 
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState as Nud,
+};
+
+use super::fdb::address_of;
+use super::message::{self, NLM_F_CREATE, NLM_F_REPLACE, RTM_DELNEIGH, RTM_NEWNEIGH, Request};
 use super::{Ifindex, Key, MacAddr, Offload};
 
 /// Which link-layer address an IP address has.
@@ -89,5 +96,94 @@ impl Neighbor {
             && self.extern_learn == held.extern_learn
             && self.router == held.router
             && held.state.is_valid()
+    }
+    /// Creates it, or turns what is there under its key into it.
+    pub(super) fn encode_create(&self) -> Request {
+        Request::new(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &self.message())
+    }
+
+    pub(super) fn encode_delete(&self) -> Request {
+        Request::new(RTM_DELNEIGH, 0, &self.message())
+    }
+
+    fn message(&self) -> NeighbourMessage {
+        let mut message = NeighbourMessage::default();
+        message.header.family =
+            if self.address.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+        message.header.ifindex = self.ifindex;
+        message.header.state = self.state.into();
+        message.header.flags.set(NeighbourFlags::ExtLearned, self.extern_learn);
+        message.header.flags.set(NeighbourFlags::Router, self.router);
+        message.attributes.push(NeighbourAttribute::Destination(self.address.into()));
+        message.attributes.extend(
+            self.mac.map(|mac| NeighbourAttribute::LinkLayerAddress(mac.octets().to_vec())),
+        );
+        message
+    }
+
+    /// Reads a message of an IP family. `None`: an entry by which another machine's address is proxied.
+    pub(super) fn decode(message: &NeighbourMessage) -> Option<Self> {
+        let flags = message.header.flags;
+        if flags.contains(NeighbourFlags::Proxy) {
+            return None;
+        }
+        let address = message.attributes.iter().find_map(|attribute| match attribute {
+            NeighbourAttribute::Destination(address) => address_of(address),
+            _ => None,
+        })?;
+        let mac = message.attributes.iter().find_map(|attribute| match attribute {
+            NeighbourAttribute::LinkLayerAddress(octets) => message::mac(octets),
+            _ => None,
+        });
+        Some(Self {
+            ifindex: message.header.ifindex,
+            address,
+            mac,
+            state: message.header.state.into(),
+            extern_learn: flags.contains(NeighbourFlags::ExtLearned),
+            router: flags.contains(NeighbourFlags::Router),
+            offload: Offload {
+                offloaded: flags.contains(NeighbourFlags::Offloaded),
+                ..Offload::default()
+            },
+        })
+    }
+
+    /// Whether the kernel keeps it for itself: entries that need no asking (multicast, loopback) or were never asked. It
+    /// makes and drops them without a word, and nobody reads them.
+    pub(super) fn is_internal(&self) -> bool {
+        !self.extern_learn && matches!(self.state, NeighborState::NoArp | NeighborState::None)
+    }
+}
+
+impl From<NeighborState> for Nud {
+    fn from(state: NeighborState) -> Self {
+        match state {
+            NeighborState::None => Self::None,
+            NeighborState::Incomplete => Self::Incomplete,
+            NeighborState::Reachable => Self::Reachable,
+            NeighborState::Stale => Self::Stale,
+            NeighborState::Delay => Self::Delay,
+            NeighborState::Probe => Self::Probe,
+            NeighborState::Failed => Self::Failed,
+            NeighborState::NoArp => Self::Noarp,
+            NeighborState::Permanent => Self::Permanent,
+        }
+    }
+}
+
+impl From<Nud> for NeighborState {
+    fn from(state: Nud) -> Self {
+        match state {
+            Nud::Incomplete => Self::Incomplete,
+            Nud::Reachable => Self::Reachable,
+            Nud::Stale => Self::Stale,
+            Nud::Delay => Self::Delay,
+            Nud::Probe => Self::Probe,
+            Nud::Failed => Self::Failed,
+            Nud::Noarp => Self::NoArp,
+            Nud::Permanent => Self::Permanent,
+            _ => Self::None,
+        }
     }
 }

@@ -1,7 +1,15 @@
 //! Nexthop objects: a way to a neighbour that many routes or FDB entries share by number.
+//!
+//! No crate has these messages, so they are written here (`struct nhmsg`, `NHA_*` of linux/nexthop.h). Resilient groups
+//! are read as plain ones; we never make them.
 
 use std::net::IpAddr;
 
+use netlink_packet_core::{DefaultNla, Emitable};
+
+use super::message::{
+    self, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELNEXTHOP, RTM_NEWNEXTHOP, Request,
+};
 use super::{Ifindex, Key, NEXTHOP_IDS, Offload, PROTOCOL_BGP};
 
 /// A nexthop object or group.
@@ -99,4 +107,176 @@ impl Nexthop {
     pub fn is_satisfied_by(&self, held: &Self) -> bool {
         self.id == held.id && self.kind == held.kind && self.protocol == held.protocol
     }
+    /// Creates it; refused if a nexthop of its id exists, which may be another's.
+    pub(super) fn encode_create(&self) -> Request {
+        Request::new(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_EXCL, &Message::of(self))
+    }
+
+    /// Turns what is there under its id into it, for all routes at once. The kernel refuses to turn a group into a single
+    /// nexthop and back.
+    pub(super) fn encode_replace(&self) -> Request {
+        Request::new(RTM_NEWNEXTHOP, NLM_F_CREATE | NLM_F_REPLACE, &Message::of(self))
+    }
+
+    pub(super) fn encode_delete(&self) -> Request {
+        let message = Message { protocol: 0, ..Message::new(AF_UNSPEC, self.id) };
+        Request::new(RTM_DELNEXTHOP, 0, &message)
+    }
+
+    /// `None`: not a nexthop that routes or FDB entries can use (it has no id, or leads nowhere that we know).
+    pub(super) fn decode(payload: &[u8]) -> Option<Self> {
+        let (&[family, _scope, protocol, _, f0, f1, f2, f3], rest) =
+            payload.split_first_chunk::<NHMSG_LEN>()?;
+        let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
+        let (mut id, mut group, mut gateway, mut ifindex) = (None, None, None, None);
+        let (mut fdb, mut blackhole) = (false, false);
+        for (kind, value) in message::attributes(rest) {
+            match kind {
+                NHA_ID => id = message::number(value),
+                NHA_GROUP => group = Some(members(value)),
+                NHA_GATEWAY => gateway = message::address(value),
+                NHA_OIF => ifindex = message::number(value),
+                NHA_FDB => fdb = true,
+                NHA_BLACKHOLE => blackhole = true,
+                _ => {}
+            }
+        }
+        let onlink = flags & RTNH_F_ONLINK != 0;
+        let v6 = family == AF_INET6;
+        let kind = match (group, gateway, ifindex) {
+            (Some(members), ..) if fdb => NexthopKind::FdbGroup(members),
+            (Some(members), ..) => NexthopKind::Group(members),
+            (None, Some(address), _) if fdb => NexthopKind::Fdb { address },
+            (None, Some(address), Some(ifindex)) => {
+                NexthopKind::Gateway { address, ifindex, onlink }
+            }
+            _ if blackhole => NexthopKind::Blackhole { v6 },
+            (None, None, Some(ifindex)) => NexthopKind::Device { ifindex, v6 },
+            _ => return None,
+        };
+        let offload = Offload {
+            offloaded: flags & RTNH_F_OFFLOAD != 0,
+            trapped: flags & RTNH_F_TRAP != 0,
+            failed: false,
+        };
+        Some(Self { id: id?, kind, protocol, offload })
+    }
+}
+
+const AF_UNSPEC: u8 = 0;
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+const RTNH_F_ONLINK: u32 = 4;
+const RTNH_F_OFFLOAD: u32 = 8;
+const RTNH_F_TRAP: u32 = 64;
+
+const NHA_ID: u16 = 1;
+const NHA_GROUP: u16 = 2;
+const NHA_BLACKHOLE: u16 = 4;
+const NHA_OIF: u16 = 5;
+const NHA_GATEWAY: u16 = 6;
+const NHA_FDB: u16 = 11;
+
+/// `struct nhmsg`.
+pub(super) const NHMSG_LEN: usize = 8;
+/// `struct nexthop_grp`.
+const MEMBER_LEN: usize = 8;
+
+/// One request about a nexthop, as it goes to the kernel.
+struct Message {
+    family: u8,
+    protocol: u8,
+    flags: u32,
+    attributes: Vec<DefaultNla>,
+}
+
+impl Message {
+    fn new(family: u8, id: u32) -> Self {
+        Self {
+            family,
+            protocol: 0,
+            flags: 0,
+            attributes: vec![DefaultNla::new(NHA_ID, id.to_ne_bytes().to_vec())],
+        }
+    }
+
+    fn of(nexthop: &Nexthop) -> Self {
+        let mut message =
+            Self { protocol: nexthop.protocol, ..Self::new(nexthop.kind.family(), nexthop.id) };
+        match &nexthop.kind {
+            NexthopKind::Gateway { address, ifindex, onlink } => {
+                message.flags = if *onlink { RTNH_F_ONLINK } else { 0 };
+                message.add(NHA_GATEWAY, message::octets(*address));
+                message.add(NHA_OIF, ifindex.to_ne_bytes().to_vec());
+            }
+            NexthopKind::Device { ifindex, .. } => {
+                message.add(NHA_OIF, ifindex.to_ne_bytes().to_vec())
+            }
+            NexthopKind::Blackhole { .. } => message.add(NHA_BLACKHOLE, Vec::new()),
+            NexthopKind::Group(members) => message.add(NHA_GROUP, group(members)),
+            NexthopKind::Fdb { address } => {
+                message.add(NHA_GATEWAY, message::octets(*address));
+                message.add(NHA_FDB, Vec::new());
+            }
+            NexthopKind::FdbGroup(members) => {
+                message.add(NHA_GROUP, group(members));
+                message.add(NHA_FDB, Vec::new());
+            }
+        }
+        message
+    }
+
+    fn add(&mut self, kind: u16, value: Vec<u8>) {
+        self.attributes.push(DefaultNla::new(kind, value));
+    }
+}
+
+impl Emitable for Message {
+    fn buffer_len(&self) -> usize {
+        NHMSG_LEN + self.attributes.as_slice().buffer_len()
+    }
+
+    fn emit(&self, buffer: &mut [u8]) {
+        let Some((header, rest)) = buffer.split_first_chunk_mut::<NHMSG_LEN>() else { return };
+        let [f0, f1, f2, f3] = self.flags.to_ne_bytes();
+        *header = [self.family, 0, self.protocol, 0, f0, f1, f2, f3];
+        self.attributes.as_slice().emit(rest);
+    }
+}
+
+impl NexthopKind {
+    /// A group has none: its members may be of both.
+    fn family(&self) -> u8 {
+        match self {
+            Self::Gateway { address: IpAddr::V6(_), .. }
+            | Self::Fdb { address: IpAddr::V6(_) }
+            | Self::Device { v6: true, .. }
+            | Self::Blackhole { v6: true } => AF_INET6,
+            Self::Gateway { .. }
+            | Self::Fdb { .. }
+            | Self::Device { .. }
+            | Self::Blackhole { .. } => AF_INET,
+            Self::Group(_) | Self::FdbGroup(_) => AF_UNSPEC,
+        }
+    }
+}
+
+/// `struct nexthop_grp` holds the weight less one, its low octet before its high one.
+fn group(members: &[NexthopMember]) -> Vec<u8> {
+    let member = |member: &NexthopMember| {
+        let [i0, i1, i2, i3] = member.id.to_ne_bytes();
+        let [low, high, ..] = member.weight.saturating_sub(1).to_le_bytes();
+        [i0, i1, i2, i3, low, high, 0, 0]
+    };
+    members.iter().flat_map(member).collect()
+}
+
+fn members(value: &[u8]) -> Vec<NexthopMember> {
+    let (members, _) = value.as_chunks::<MEMBER_LEN>();
+    let member = |&[i0, i1, i2, i3, low, high, ..]: &[u8; MEMBER_LEN]| NexthopMember {
+        id: u32::from_ne_bytes([i0, i1, i2, i3]),
+        weight: u32::from(u16::from_le_bytes([low, high])) + 1,
+    };
+    members.iter().map(member).collect()
 }

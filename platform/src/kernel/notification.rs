@@ -1,6 +1,19 @@
 //! What the kernel tells when something changed.
 
-use super::{BridgePort, Ifindex, Object};
+use netlink_packet_core::{DecodeError, Parseable};
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::address::AddressMessage;
+use netlink_packet_route::link::{LinkAttribute, LinkMessage};
+use netlink_packet_route::neighbour::NeighbourMessage;
+use netlink_packet_route::route::RouteMessage;
+
+use super::message::{
+    RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK,
+    RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWROUTE, Replies,
+};
+use super::{
+    Address, BridgePort, FdbEntry, Ifindex, KernelError, Link, Neighbor, Nexthop, Object, Route,
+};
 
 /// One thing that changed in the kernel.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,4 +29,89 @@ pub enum Notification {
         /// What it is now.
         port: BridgePort,
     },
+}
+
+impl Notification {
+    /// Reads all messages of one datagram. Messages about what this module does not model are skipped, and so are those
+    /// that cannot be read: one odd attribute of one link must not blind us to the rest.
+    pub fn decode_all(datagram: &[u8]) -> Vec<Self> {
+        let mut notifications = Vec::new();
+        for reply in Replies(datagram) {
+            match Self::decode(reply.message_type, reply.payload) {
+                Ok(notification) => notifications.extend(notification),
+                Err(error) => tracing::warn!(%error, "skipped a netlink message"),
+            }
+        }
+        notifications
+    }
+
+    /// Reads the payload of one message. `None`: about something that this module does not model.
+    pub fn decode(message_type: u16, payload: &[u8]) -> Result<Option<Self>, KernelError> {
+        let (is_new, object) = match message_type {
+            RTM_NEWLINK | RTM_DELLINK => return decode_link(message_type, payload),
+            RTM_NEWADDR | RTM_DELADDR => {
+                let message: AddressMessage = parse(message_type, payload)?;
+                (message_type == RTM_NEWADDR, Address::decode(&message).map(Object::Address))
+            }
+            RTM_NEWNEIGH | RTM_DELNEIGH => {
+                let message: NeighbourMessage = parse(message_type, payload)?;
+                (message_type == RTM_NEWNEIGH, decode_neighbor(&message))
+            }
+            RTM_NEWROUTE | RTM_DELROUTE => {
+                let message: RouteMessage = parse(message_type, payload)?;
+                (message_type == RTM_NEWROUTE, Route::decode(&message).map(Object::Route))
+            }
+            RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
+                (message_type == RTM_NEWNEXTHOP, Nexthop::decode(payload).map(Object::Nexthop))
+            }
+            _ => return Ok(None),
+        };
+        Ok(object.map(|object| match object {
+            Object::Neighbor(neighbor) if neighbor.is_internal() => {
+                Self::Gone(Object::Neighbor(neighbor))
+            }
+            object if is_new => Self::New(object),
+            object => Self::Gone(object),
+        }))
+    }
+}
+
+/// A bridge announces changes of its ports as messages of its own family; there, "deleted" means "no longer a port", of
+/// which the link's own message tells as well.
+fn decode_link(message_type: u16, payload: &[u8]) -> Result<Option<Notification>, KernelError> {
+    let message: LinkMessage = parse(message_type, payload)?;
+    Ok(match (message.header.interface_family, message_type) {
+        (AddressFamily::Unspec, RTM_NEWLINK) => {
+            Some(Notification::New(Object::Link(Link::decode(&message))))
+        }
+        (AddressFamily::Unspec, _) => {
+            Some(Notification::Gone(Object::Link(Link::decode(&message))))
+        }
+        (AddressFamily::Bridge, RTM_NEWLINK) => {
+            message.attributes.iter().find_map(|attribute| match attribute {
+                LinkAttribute::ProtoInfoBridge(port) => Some(Notification::Port {
+                    index: message.header.index,
+                    port: BridgePort::decode_announced(port),
+                }),
+                _ => None,
+            })
+        }
+        _ => None,
+    })
+}
+
+fn decode_neighbor(message: &NeighbourMessage) -> Option<Object> {
+    match message.header.family {
+        AddressFamily::Bridge => FdbEntry::decode(message).map(Object::Fdb),
+        AddressFamily::Inet | AddressFamily::Inet6 => {
+            Neighbor::decode(message).map(Object::Neighbor)
+        }
+        _ => None,
+    }
+}
+
+fn parse<T: Parseable<[u8]>>(message_type: u16, payload: &[u8]) -> Result<T, KernelError> {
+    let unreadable =
+        |error: DecodeError| KernelError::Unreadable { message_type, reason: error.to_string() };
+    T::parse(payload).map_err(unreadable)
 }

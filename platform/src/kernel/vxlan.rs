@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use netlink_packet_route::link::InfoVxlan;
+
 use super::Ifindex;
 
 /// A VXLAN network identifier: 24 bits, neither all zero nor all one.
@@ -40,6 +42,89 @@ impl fmt::Debug for Vni {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
+}
+
+impl Vxlan {
+    /// All of it, for a new device. What is absent would be the kernel's choice, so everything is said.
+    pub(super) fn encode(&self) -> Vec<InfoVxlan> {
+        let mut attributes = vec![
+            InfoVxlan::Port(self.port),
+            InfoVxlan::Learning(self.learning),
+            InfoVxlan::Tos(self.tos),
+            InfoVxlan::Ttl(self.ttl),
+            InfoVxlan::UDPCsum(self.udp_checksum),
+            InfoVxlan::UDPZeroCsumTX(self.udp6_zero_checksum_tx),
+            InfoVxlan::UDPZeroCsumRX(self.udp6_zero_checksum_rx),
+            InfoVxlan::Proxy(self.proxy),
+        ];
+        let mut add = |attribute| attributes.push(attribute);
+        match self.vni {
+            Some(vni) => add(InfoVxlan::Id(vni.get())),
+            None => add(InfoVxlan::CollectMetadata(true)),
+        }
+        if self.vni_filter {
+            add(InfoVxlan::Vnifilter(true));
+        }
+        match self.local {
+            Some(IpAddr::V4(local)) => add(InfoVxlan::Local(local)),
+            Some(IpAddr::V6(local)) => add(InfoVxlan::Local6(local)),
+            None => {}
+        }
+        match self.group {
+            Some(IpAddr::V4(group)) => add(InfoVxlan::Group(group)),
+            Some(IpAddr::V6(group)) => add(InfoVxlan::Group6(group)),
+            None => {}
+        }
+        attributes.extend(self.underlay.map(InfoVxlan::Link));
+        attributes
+    }
+
+    pub(super) fn decode(attributes: &[InfoVxlan]) -> Self {
+        let mut vxlan = Self::EMPTY;
+        for attribute in attributes {
+            match *attribute {
+                InfoVxlan::Id(id) => vxlan.vni = Vni::try_from(id).ok(),
+                InfoVxlan::Local(local) => vxlan.local = specified(local.into()),
+                InfoVxlan::Local6(local) => vxlan.local = specified(local.into()),
+                InfoVxlan::Group(group) => vxlan.group = specified(group.into()),
+                InfoVxlan::Group6(group) => vxlan.group = specified(group.into()),
+                InfoVxlan::Link(link) => vxlan.underlay = Some(link).filter(|link| *link != 0),
+                InfoVxlan::Port(port) => vxlan.port = port,
+                InfoVxlan::Learning(on) => vxlan.learning = on,
+                InfoVxlan::Ttl(ttl) => vxlan.ttl = ttl,
+                InfoVxlan::Tos(tos) => vxlan.tos = tos,
+                InfoVxlan::UDPCsum(on) => vxlan.udp_checksum = on,
+                InfoVxlan::UDPZeroCsumTX(on) => vxlan.udp6_zero_checksum_tx = on,
+                InfoVxlan::UDPZeroCsumRX(on) => vxlan.udp6_zero_checksum_rx = on,
+                InfoVxlan::Proxy(on) => vxlan.proxy = on,
+                InfoVxlan::CollectMetadata(on) => vxlan.external = on,
+                InfoVxlan::Vnifilter(on) => vxlan.vni_filter = on,
+                _ => {}
+            }
+        }
+        vxlan
+    }
+
+    const EMPTY: Self = Self {
+        vni: None,
+        local: None,
+        group: None,
+        underlay: None,
+        port: 0,
+        learning: false,
+        ttl: 0,
+        tos: 0,
+        udp_checksum: false,
+        udp6_zero_checksum_tx: false,
+        udp6_zero_checksum_rx: false,
+        proxy: false,
+        external: false,
+        vni_filter: false,
+    };
+}
+
+fn specified(address: IpAddr) -> Option<IpAddr> {
+    Some(address).filter(|address| !address.is_unspecified())
 }
 
 /// A number that cannot be a VNI.
@@ -90,18 +175,12 @@ impl Vxlan {
         Self {
             vni: Some(vni),
             local: Some(local),
-            group: None,
-            underlay: None,
             port: Self::PORT,
-            learning: false,
             ttl: 64,
             tos: 1,
-            udp_checksum: false,
             udp6_zero_checksum_tx: local.is_ipv6(),
             udp6_zero_checksum_rx: local.is_ipv6(),
-            proxy: false,
-            external: false,
-            vni_filter: false,
+            ..Self::EMPTY
         }
     }
 }

@@ -1,1 +1,228 @@
-fn main() {}
+//! `cargo xtask check`: everything CI runs, with its own set-up. It needs Rust, gcc and apt on Debian 12; what else the
+//! tests need, it installs.
+//!
+//! Root suites (network namespaces, FRR, BIRD, GoBGP) need root. Without it they are named, counted as skipped, and the
+//! command fails unless `--allow-skips` says that this is accepted.
+
+use std::env;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::Instant;
+
+/// What the test suites run: peers that we did not write, independent witnesses, and g++ for libFuzzer.
+const PACKAGES: [&str; 8] =
+    ["iproute2", "iputils-ping", "frr", "bird2", "gobgpd", "tcpdump", "g++", "shellcheck"];
+
+/// Test binaries that need root: nextest's filter names them.
+const ROOT_SUITES: &str = "package(tests) | binary(kernel_root)";
+
+/// Seconds that each fuzz target runs in CI.
+const FUZZ_SECONDS: u32 = 5;
+
+/// Coverage instrumentation for libFuzzer from stable code generation options: neither nightly nor cargo-fuzz is needed.
+const FUZZ_RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
+    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+const USAGE: &str = "usage: cargo xtask check [--allow-skips]   set up, then run all that CI runs
+       cargo xtask fuzz [SECONDS]         run every fuzz target for so long (default 5)";
+
+type Outcome = Result<(), String>;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["check"] => check(false),
+        ["check", "--allow-skips"] => check(true),
+        ["fuzz"] => fuzz(FUZZ_SECONDS),
+        ["fuzz", seconds] => seconds.parse().map_err(|_| USAGE.to_owned()).and_then(fuzz),
+        _ => Err(USAGE.to_owned()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn check(allow_skips: bool) -> Outcome {
+    let root = is_root();
+    if root {
+        step("install what the tests need", install)?;
+    }
+    step("format", || cargo(&["fmt", "--all", "--check"]))?;
+    step("lints", || {
+        cargo(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"])
+    })?;
+    step("bgp and vtep without I/O", io_free)?;
+    step("documentation", || {
+        run(Command::new("cargo")
+            .args(["doc", "--workspace", "--no-deps", "--quiet"])
+            .env("RUSTDOCFLAGS", "-D warnings"))
+    })?;
+    step("documentation tests", || cargo(&["test", "--workspace", "--doc", "--quiet"]))?;
+    if root {
+        step("shell scripts", || run(Command::new("shellcheck").arg(".ci/run")))?;
+        step("fuzz targets", || fuzz(FUZZ_SECONDS))?;
+    }
+    step("build the binaries under test", || {
+        cargo(&["build", "--package", "switchd", "--bins", "--quiet"])
+    })?;
+    step("tests", || tests(root))?;
+    if root {
+        return Ok(());
+    }
+    eprintln!(
+        "\nSKIPPED, because they need root: {ROOT_SUITES}; the fuzz targets; shellcheck. Run `sudo cargo xtask check`."
+    );
+    if allow_skips {
+        Ok(())
+    } else {
+        Err("suites were skipped; give --allow-skips to accept that".to_owned())
+    }
+}
+
+fn step(name: &str, action: impl FnOnce() -> Outcome) -> Outcome {
+    eprintln!("==> {name}");
+    let start = Instant::now();
+    action().map_err(|error| format!("{name}: {error}"))?;
+    eprintln!("    {:.0} s", start.elapsed().as_secs_f64());
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Outcome {
+    let status = command
+        .status()
+        .map_err(|error| format!("cannot start {:?}: {error}", command.get_program()))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} ended with {status}")) }
+}
+
+fn cargo(arguments: &[&str]) -> Outcome {
+    run(Command::new("cargo").args(arguments))
+}
+
+fn succeeds(command: &mut Command) -> bool {
+    command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self")
+        .is_ok_and(|metadata| std::os::unix::fs::MetadataExt::uid(&metadata) == 0)
+}
+
+fn install() -> Outcome {
+    let missing: Vec<&str> =
+        PACKAGES.into_iter().filter(|package| !is_installed(package)).collect();
+    if !missing.is_empty() {
+        run(Command::new("apt-get").args(["update", "--quiet"]))?;
+        run(Command::new("apt-get")
+            .args(["install", "--quiet", "--yes", "--no-install-recommends"])
+            .args(&missing)
+            .env("DEBIAN_FRONTEND", "noninteractive"))?;
+    }
+    if !succeeds(Command::new("cargo").args(["nextest", "--version"])) {
+        cargo(&["install", "--locked", "cargo-nextest"])?;
+    }
+    Ok(())
+}
+
+fn is_installed(package: &str) -> bool {
+    Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", package])
+        .output()
+        .is_ok_and(|output| output.stdout == b"installed")
+}
+
+/// `bgp` and `vtep` alone, as Cargo unifies features across a workspace build.
+fn io_free() -> Outcome {
+    for package in ["bgp", "vtep"] {
+        cargo(&["check", "--package", package, "--no-default-features", "--quiet"])?;
+        let tree = Command::new("cargo")
+            .args([
+                "tree",
+                "--package",
+                package,
+                "--no-default-features",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+            ])
+            .output()
+            .map_err(|error| format!("cannot run cargo tree: {error}"))?;
+        let tree = String::from_utf8_lossy(&tree.stdout);
+        // `platform` opens netlink sockets, so vtep's tree holds them: what vtep itself may not do, its clippy.toml bans.
+        if let Some(io) =
+            tree.lines().find(|line| line.starts_with("tokio ") || line.starts_with("socket2 "))
+        {
+            return Err(format!("{package} must stay free of I/O, and depends on {io}"));
+        }
+    }
+    Ok(())
+}
+
+fn tests(root: bool) -> Outcome {
+    let mut command = Command::new("cargo");
+    command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+    if !root {
+        command.args(["--filterset", &format!("not ({ROOT_SUITES})")]);
+    }
+    run(&mut command)
+}
+
+fn fuzz(seconds: u32) -> Outcome {
+    for package in ["bgp", "platform"] {
+        let directory = Path::new(package).join("fuzz");
+        for target in fuzz_targets(&directory)? {
+            run_fuzz_target(&directory, &target, seconds)?;
+        }
+    }
+    Ok(())
+}
+
+fn fuzz_targets(directory: &Path) -> Result<Vec<String>, String> {
+    let folder = directory.join("fuzz_targets");
+    let entries = fs::read_dir(&folder)
+        .map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
+    let mut targets: Vec<String> = entries
+        .filter_map(Result::ok)
+        .map(|entry| entry.path())
+        .filter(|path| path.extension() == Some(OsStr::new("rs")))
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    targets.sort();
+    if targets.is_empty() {
+        Err(format!("no fuzz targets in {}", folder.display()))
+    } else {
+        Ok(targets)
+    }
+}
+
+/// Runs from the corpus in the tree; what it finds in passing goes to a folder under `target`, not into the tree.
+fn run_fuzz_target(directory: &Path, target: &str, seconds: u32) -> Outcome {
+    let found = directory.join("target/found").join(target);
+    fs::create_dir_all(&found)
+        .map_err(|error| format!("cannot create {}: {error}", found.display()))?;
+    let found = fs::canonicalize(found).map_err(|error| error.to_string())?;
+    run(Command::new("cargo")
+        .current_dir(directory)
+        .args(["run", "--release", "--quiet", "--bin", target, "--"])
+        .arg(found)
+        .arg(format!("corpus/{target}"))
+        .args([
+            format!("-max_total_time={seconds}"),
+            "-timeout=5".to_owned(),
+            "-verbosity=0".to_owned(),
+            "-print_final_stats=1".to_owned(),
+        ])
+        .env("RUSTFLAGS", FUZZ_RUSTFLAGS))
+}

@@ -1,0 +1,172 @@
+//! The engine over real TCP on the loopback address: sessions, a table of some size, a reader that stops, the end.
+
+#![cfg(feature = "net")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real sockets and the real clock are what is tested"
+)]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bgp::net::{Handle, spawn};
+use bgp::speaker::{
+    DownReason, Event, NeighborConfig, RemoteAs, Route, RouteKey, Speaker, SpeakerConfig,
+};
+use bgp::types::{AfiSafi, Asn, RouterId};
+use bgp::wire::{AttributeSet, EvpnPayload, NextHop};
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::Receiver;
+
+const IPV4: AfiSafi = AfiSafi::IPV4_UNICAST;
+
+/// A speaker at 127.0.77.(its number), on this port.
+fn engine(asn: u32, last: u8, port: u16) -> (Handle, Receiver<Vec<Event>>) {
+    let mut config = SpeakerConfig::new(Asn(asn), RouterId(Ipv4Addr::new(10, 0, 0, last)));
+    config.connect_retry = Duration::from_secs(1);
+    config.best_path_events = vec![IPV4];
+    spawn(Speaker::new(config, Instant::now()), &[SocketAddr::new(address(last), port)]).unwrap()
+}
+
+fn address(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, 77, last))
+}
+
+fn neighbor(own: u8, other: u8, port: u16) -> NeighborConfig {
+    let mut neighbor = NeighborConfig::new(address(other), RemoteAs::External, [IPV4]);
+    neighbor.local_address = Some(address(own));
+    neighbor.port = port;
+    // Our own addresses here are loopback ones, and no next hop for anybody.
+    neighbor.next_hop_unchanged = true;
+    neighbor
+}
+
+fn route(number: u32) -> Route {
+    let prefix = ipnet::Ipv4Net::new(Ipv4Addr::from(0x0a00_0000 | number << 8), 24).unwrap();
+    let attributes = AttributeSet::builder(NextHop::V4(Ipv4Addr::new(198, 51, 100, 1))).build();
+    Route { key: RouteKey::Ipv4(prefix), payload: EvpnPayload::default(), attributes }
+}
+
+async fn next(events: &mut Receiver<Vec<Event>>, mut wanted: impl FnMut(&Event) -> bool) {
+    let search = async {
+        while let Some(batch) = events.recv().await {
+            if batch.iter().any(&mut wanted) {
+                return;
+            }
+        }
+        panic!("the engine ended");
+    };
+    tokio::time::timeout(Duration::from_secs(20), search)
+        .await
+        .expect("the event should have come");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_crosses_real_tcp_and_leaves_again() {
+    let (left, _left_events) = engine(65_001, 1, 11_791);
+    let (right, mut events) = engine(65_002, 2, 11_791);
+    left.announce((0..50_000).map(route).collect()).await.unwrap();
+    left.add_neighbor(neighbor(1, 2, 11_791)).await.unwrap().unwrap();
+    right.add_neighbor(neighbor(2, 1, 11_791)).await.unwrap().unwrap();
+    let mut paths = 0;
+    next(&mut events, |event| {
+        paths += usize::from(matches!(event, Event::BestPath(best) if best.best.is_some()));
+        paths == 50_000
+    })
+    .await;
+    assert_eq!(right.routes(IPV4).await.unwrap().len(), 50_000);
+    left.shutdown().await;
+    next(&mut events, |event| {
+        matches!(event, Event::SessionDown { reason: DownReason::Closed, .. })
+    })
+    .await;
+    assert_eq!(right.routes(IPV4).await.unwrap().len(), 0);
+    assert!(left.neighbors().await.is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbor_that_comes_later_is_found() {
+    let (left, mut events) = engine(65_001, 3, 11_792);
+    left.add_neighbor(neighbor(3, 4, 11_792)).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let (right, _right_events) = engine(65_002, 4, 11_792);
+    let mut passive = neighbor(4, 3, 11_792);
+    passive.passive = true;
+    right.add_neighbor(passive).await.unwrap().unwrap();
+    next(&mut events, |event| matches!(event, Event::SessionUp { .. })).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_stops_reading_does_not_hold_up_others() {
+    let (left, _left_events) = engine(65_001, 5, 11_793);
+    let (right, mut events) = engine(65_002, 6, 11_793);
+    left.add_neighbor(neighbor(5, 6, 11_793)).await.unwrap().unwrap();
+    let mut silent = neighbor(5, 7, 11_793);
+    silent.passive = true;
+    left.add_neighbor(silent).await.unwrap().unwrap();
+    right.add_neighbor(neighbor(6, 5, 11_793)).await.unwrap().unwrap();
+    next(&mut events, |event| matches!(event, Event::SessionUp { .. })).await;
+
+    // The silent one: OPEN, KEEPALIVE, and never a read again.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(address(7), 0)).unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut stream = socket.connect(SocketAddr::new(address(5), 11_793)).await.unwrap();
+    let mut hello = Vec::new();
+    let open = bgp::wire::Open {
+        asn: Asn(65_007),
+        hold_time: 90,
+        router_id: RouterId(Ipv4Addr::new(10, 0, 0, 7)),
+        capabilities: vec![bgp::wire::Capability::FourOctetAs(Asn(65_007))],
+    };
+    open.encode(&mut hello);
+    bgp::wire::encode_keepalive(&mut hello);
+    tokio::io::AsyncWriteExt::write_all(&mut stream, &hello).await.unwrap();
+    let mut first = [0; 19];
+    stream.read_exact(&mut first).await.unwrap();
+
+    // Each round with other attributes: far more than any socket buffer holds.
+    for round in 1..=8 {
+        let routes = (0..20_000).map(|number| {
+            let plain = route(number);
+            let mut editor = plain.attributes.edit();
+            editor.set_med(number.wrapping_mul(round));
+            Route { attributes: editor.build(), ..plain }
+        });
+        left.announce(routes.collect()).await.unwrap();
+    }
+    let mut last = 0;
+    next(&mut events, |event| {
+        if let Event::BestPath(best) = event
+            && best.key == route(19_999).key
+        {
+            last = best.best.as_ref().and_then(|best| best.med()).unwrap_or(0);
+        }
+        last == 19_999 * 8
+    })
+    .await;
+    let neighbors = left.neighbors().await.unwrap();
+    assert!(
+        neighbors.iter().any(|neighbor| neighbor.families[0].pending > 0),
+        "the silent one is behind"
+    );
+    drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn strangers_are_closed_at_once() {
+    let (_left, _events) = engine(65_001, 8, 11_794);
+    let mut stream =
+        tokio::net::TcpStream::connect(SocketAddr::new(address(8), 11_794)).await.unwrap();
+    let mut bytes = Vec::new();
+    let read =
+        tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut bytes)).await.unwrap();
+    assert_eq!(read.unwrap_or(0), 0);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_ours_cannot_be_listened_on() {
+    let config = SpeakerConfig::new(Asn(65_001), RouterId(Ipv4Addr::new(10, 0, 0, 1)));
+    let speaker = Speaker::new(config, Instant::now());
+    assert!(spawn(speaker, &["192.0.2.1:11795".parse().unwrap()]).is_err());
+}

@@ -1,0 +1,161 @@
+//! Answers the API's requests: asks the owner of the state, hands out a view of the answer.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use bgp::types::AfiSafi;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{Stream, StreamExt as _};
+use tonic::{Request, Response, Status};
+
+use super::proto::switch_server::{Switch, SwitchServer};
+use super::proto::{
+    BgpRoute, BgpSummary, Condition, GetBgpSummaryRequest, ListBgpRoutesRequest,
+    ListConditionsRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest, Mac, OffloadEntry,
+    Vni,
+};
+use super::views;
+use crate::config::Bgp;
+
+/// A question to the task that owns the gateway's state.
+#[derive(Debug)]
+pub enum Query {
+    /// The VNIs found in the kernel.
+    Vnis(oneshot::Sender<Vec<Vni>>),
+    /// MAC addresses, of one VNI or of all.
+    Macs(Option<u32>, oneshot::Sender<Vec<Mac>>),
+    /// Desired kernel entries and their verdicts.
+    Offload(oneshot::Sender<Vec<OffloadEntry>>),
+    /// What is not as it should be.
+    Conditions(oneshot::Sender<Vec<Condition>>),
+}
+
+/// Serves the API on `listener` until the daemon ends.
+///
+/// # Errors
+/// The transport failed for good.
+pub async fn serve(
+    listener: UnixListener,
+    core: mpsc::Sender<Query>,
+    bgp: Option<BgpAccess>,
+) -> Result<(), tonic::transport::Error> {
+    tonic::transport::Server::builder()
+        .add_service(SwitchServer::new(Server { core, bgp }))
+        .serve_with_incoming(UnixListenerStream::new(listener))
+        .await
+}
+
+/// The way to the BGP speaker, and what it was configured to be.
+#[derive(Debug, Clone)]
+pub struct BgpAccess {
+    /// The running speaker.
+    pub handle: bgp::net::Handle,
+    /// Its configuration.
+    pub config: Arc<Bgp>,
+}
+
+struct Server {
+    core: mpsc::Sender<Query>,
+    bgp: Option<BgpAccess>,
+}
+
+type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+fn stream<T: Send + 'static>(items: Vec<T>) -> Response<Items<T>> {
+    Response::new(Box::pin(tokio_stream::iter(items).map(Ok)))
+}
+
+fn going_down<E>(_: E) -> Status {
+    Status::unavailable("switchd is shutting down; try again when it is back")
+}
+
+impl Server {
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<T>) -> Query,
+    ) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
+        self.core.send(question(reply)).await.map_err(going_down)?;
+        answer.await.map_err(going_down)
+    }
+
+    fn bgp(&self) -> Result<&bgp::net::Handle, Status> {
+        self.bgp.as_ref().map(|bgp| &bgp.handle).ok_or_else(|| {
+            Status::failed_precondition(
+                "switchd runs without BGP: its configuration has no [bgp] table",
+            )
+        })
+    }
+}
+
+#[tonic::async_trait]
+impl Switch for Server {
+    type ListBgpRoutesStream = Items<BgpRoute>;
+    type ListVnisStream = Items<Vni>;
+    type ListMacsStream = Items<Mac>;
+    type ListOffloadStream = Items<OffloadEntry>;
+    type ListConditionsStream = Items<Condition>;
+
+    async fn get_bgp_summary(
+        &self,
+        _: Request<GetBgpSummaryRequest>,
+    ) -> Result<Response<BgpSummary>, Status> {
+        let Some(bgp) = &self.bgp else { return Ok(Response::new(BgpSummary::default())) };
+        let families = [AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST, AfiSafi::L2VPN_EVPN];
+        let (neighbors, tables, now) = bgp
+            .handle
+            .with(move |speaker, now| {
+                (
+                    speaker.neighbors(),
+                    families.map(|family| (family, speaker.route_count(family))),
+                    now,
+                )
+            })
+            .await
+            .map_err(going_down)?;
+        Ok(Response::new(views::bgp_summary(&bgp.config, &neighbors, &tables, now)))
+    }
+
+    async fn list_bgp_routes(
+        &self,
+        request: Request<ListBgpRoutesRequest>,
+    ) -> Result<Response<Self::ListBgpRoutesStream>, Status> {
+        let family =
+            request.into_inner().family.parse().map_err(|unknown: bgp::types::UnknownFamily| {
+                Status::invalid_argument(unknown.to_string())
+            })?;
+        let routes = self.bgp()?.routes(family).await.map_err(going_down)?;
+        Ok(stream(views::bgp_routes(routes)))
+    }
+
+    async fn list_vnis(
+        &self,
+        _: Request<ListVnisRequest>,
+    ) -> Result<Response<Self::ListVnisStream>, Status> {
+        Ok(stream(self.ask(Query::Vnis).await?))
+    }
+
+    async fn list_macs(
+        &self,
+        request: Request<ListMacsRequest>,
+    ) -> Result<Response<Self::ListMacsStream>, Status> {
+        let vni = request.into_inner().vni;
+        Ok(stream(self.ask(|reply| Query::Macs(vni, reply)).await?))
+    }
+
+    async fn list_offload(
+        &self,
+        _: Request<ListOffloadRequest>,
+    ) -> Result<Response<Self::ListOffloadStream>, Status> {
+        Ok(stream(self.ask(Query::Offload).await?))
+    }
+
+    async fn list_conditions(
+        &self,
+        _: Request<ListConditionsRequest>,
+    ) -> Result<Response<Self::ListConditionsStream>, Status> {
+        Ok(stream(self.ask(Query::Conditions).await?))
+    }
+}

@@ -1,0 +1,158 @@
+//! `switchd.toml`, correct by construction: what parses here needs no further checks anywhere else.
+//!
+//! [`file`] mirrors the text; this module turns the mirror into types that cannot be wrong. Every refusal names file,
+//! line, column and a remedy, and nothing of a refused file takes effect.
+
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bgp::types::{AfiSafi, Asn, RouterId};
+use ipnet::IpNet;
+
+/// What the daemon runs with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// BGP, if switchd is to speak it. Without it, switchd follows what others write into the kernel.
+    pub bgp: Option<Bgp>,
+    /// EVPN policy.
+    pub evpn: Evpn,
+}
+
+/// The BGP speaker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bgp {
+    /// Our AS number.
+    pub asn: Asn,
+    /// Our BGP identifier.
+    pub router_id: RouterId,
+    /// Install best unicast paths in the kernel.
+    pub fib: bool,
+    /// TCP port to listen on and to connect to.
+    pub port: u16,
+    /// Addresses to listen on.
+    pub listen: Vec<IpAddr>,
+    /// Hold time to propose, in seconds. The keepalive interval is a third of what is negotiated.
+    pub hold_time: u16,
+    /// Wait between two attempts to connect.
+    pub connect_retry: Duration,
+    /// Offer graceful restart (RFC 4724), so that a restart of switchd loses no forwarding.
+    pub graceful_restart: bool,
+    /// How many seconds peers are asked to keep our routes while we restart.
+    pub restart_time: u16,
+    /// Prefixes to announce.
+    pub networks: Vec<IpNet>,
+    /// Announce the prefixes of our interfaces.
+    pub redistribute_connected: bool,
+    /// The peers.
+    pub neighbors: Vec<Neighbor>,
+}
+
+/// One BGP peer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Neighbor {
+    /// Where it is.
+    pub address: IpAddr,
+    /// Which AS it must be in.
+    pub remote_as: RemoteAs,
+    /// Address families to negotiate.
+    pub families: Vec<AfiSafi>,
+    /// Wait for the peer to connect.
+    pub passive: bool,
+    /// Source address of the session.
+    pub local_address: Option<IpAddr>,
+    /// Hold time for this peer in seconds, if it differs.
+    pub hold_time: Option<u16>,
+    /// Announce iBGP routes with ourselves as next hop.
+    pub next_hop_self: bool,
+    /// Reflect iBGP routes to this peer (RFC 4456).
+    pub route_reflector_client: bool,
+}
+
+pub use bgp::speaker::RemoteAs;
+
+/// EVPN policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evpn {
+    /// Every VNI found in the kernel is advertised.
+    pub advertise_all_vni: bool,
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file could not be read at all.
+    #[error("cannot read {}: {source}; give the path of a switchd.toml with --config", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// Something in the file is wrong.
+    #[error("{}:{place}: {message}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Where in the file.
+        place: Place,
+        /// What is wrong, and what to write instead.
+        message: String,
+    },
+}
+
+/// A position in a file, counted from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// Line.
+    pub line: usize,
+    /// Column in characters.
+    pub column: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.line, self.column)
+    }
+}
+
+impl Place {
+    /// The place of byte `offset` in `text`.
+    fn of(text: &str, offset: usize) -> Self {
+        let before = text.get(..offset).unwrap_or(text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        Self {
+            line: before.matches('\n').count() + 1,
+            column: before[line_start..].chars().count() + 1,
+        }
+    }
+}
+
+impl Config {
+    /// Reads and checks a file.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not TOML, or says something that cannot be meant; nothing of it applies then.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+        Self::parse(&text, path)
+    }
+
+    /// Checks the text of a file; `path` is only for messages.
+    ///
+    /// # Errors
+    /// As [`Config::read`].
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        file::parse(text).map_err(|refusal| ConfigError::Invalid {
+            path: path.to_owned(),
+            place: Place::of(text, refusal.offset),
+            message: refusal.message,
+        })
+    }
+}

@@ -1,0 +1,104 @@
+use std::path::Path;
+
+use super::*;
+
+const SMALLEST: &str = r#"
+[bgp]
+asn = 65001
+router-id = "192.0.2.1"
+fib = true
+profile = "datacenter"
+
+[[bgp.neighbor]]
+address = "192.0.2.2"
+remote-as = 65002
+families = ["ipv4-unicast", "l2vpn-evpn"]
+passive = false
+
+[evpn]
+advertise-all-vni = true
+"#;
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse(text, Path::new("switchd.toml")).map_err(|error| error.to_string())
+}
+
+/// The refusal of the smallest config with `from` replaced by `to`.
+fn refusal(from: &str, to: &str) -> String {
+    assert!(SMALLEST.contains(from), "{from} is not in the config under test");
+    parse(&SMALLEST.replace(from, to)).expect_err("must be refused")
+}
+
+#[test]
+fn the_smallest_useful_file_of_the_design_is_accepted() {
+    let config = parse(SMALLEST).expect("accepted");
+    let bgp = config.bgp.expect("has bgp");
+    assert_eq!(bgp.asn, Asn(65001));
+    assert_eq!(bgp.hold_time, 9);
+    assert_eq!(bgp.neighbors[0].families, [AfiSafi::IPV4_UNICAST, AfiSafi::L2VPN_EVPN]);
+    assert!(config.evpn.advertise_all_vni);
+}
+
+#[test]
+fn an_empty_file_means_no_bgp() {
+    assert_eq!(parse("").expect("accepted").bgp, None);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_its_line_and_the_key_that_was_meant() {
+    let message = refusal("router-id", "routerid");
+    assert!(message.starts_with("switchd.toml:4:1: unknown field `routerid`"), "{message}");
+    assert!(message.ends_with("did you mean `router-id`?"), "{message}");
+}
+
+#[test]
+fn an_unknown_key_like_no_other_gets_no_misleading_suggestion() {
+    let message = refusal("passive = false", "xyzzy = 1");
+    assert!(message.contains("unknown field `xyzzy`"), "{message}");
+    assert!(!message.contains("did you mean"), "{message}");
+}
+
+#[test]
+fn values_that_cannot_be_meant_are_refused_where_they_stand() {
+    for (from, to, want) in [
+        ("65001", "0", "3:7: AS number 0 is reserved"),
+        ("\"192.0.2.1\"", "\"0.0.0.0\"", "4:13: router-id 0.0.0.0 is not valid"),
+        ("\"datacenter\"", "\"traditional\"", "6:11: profile \"traditional\" needs routing policy"),
+        ("65002", "\"extrenal\"", "10:13: remote-as \"extrenal\" is neither"),
+        ("\"l2vpn-evpn\"", "\"evpn\"", "11:29: unknown address family 'evpn'"),
+        ("passive = false", "hold-time = 2", "12:13: hold-time is 2 s; it must be 3 to 65535 s"),
+        (
+            "passive = false",
+            "local-address = \"2001:db8::1\"",
+            "12:17: local-address must be of the same IP version",
+        ),
+        (
+            "fib = true",
+            "networks = [\"10.0.0.1/24\"]",
+            "5:13: 10.0.0.1/24 has bits set behind its prefix length; write \"10.0.0.0/24\"",
+        ),
+        ("fib = true", "redistribute = [\"static\"]", "5:17: cannot redistribute \"static\""),
+    ] {
+        let message = refusal(from, to);
+        assert!(message.contains(want), "{to}: {message}");
+    }
+}
+
+#[test]
+fn a_neighbor_configured_twice_is_refused_at_the_second() {
+    let message = parse(&format!(
+        "{SMALLEST}\n[[bgp.neighbor]]\naddress = \"192.0.2.2\"\nremote-as = \"external\"\n"
+    ))
+    .expect_err("must be refused");
+    assert!(
+        message.contains("switchd.toml:18:11: neighbor 192.0.2.2 is configured twice"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    let error =
+        Config::read(Path::new("/nonexistent/switchd.toml")).expect_err("no such file").to_string();
+    assert!(error.contains("/nonexistent/switchd.toml"), "{error}");
+}

@@ -1,0 +1,345 @@
+//! `show bgp ...`
+
+use std::fmt::Write as _;
+
+use serde_json::{Map, Value, json};
+
+use super::{Client, CtlError, Output, collect, table};
+use crate::api::proto::{self, BgpPath, BgpRoute, BgpSummary, Neighbor, NeighborFamily};
+
+/// The families in FRR's words: our name, JSON key, heading.
+const FAMILIES: [(&str, &str, &str); 3] = [
+    ("ipv4-unicast", "ipv4Unicast", "IPv4 Unicast"),
+    ("ipv6-unicast", "ipv6Unicast", "IPv6 Unicast"),
+    ("l2vpn-evpn", "l2VpnEvpn", "L2VPN EVPN"),
+];
+
+const NOT_CONFIGURED: &str = "switchd runs without BGP: its configuration has no [bgp] table";
+
+/// Which sessions a summary lists.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sessions {
+    All,
+    Evpn,
+}
+
+pub(super) async fn summary(
+    client: &mut Client,
+    output: Output,
+    sessions: Sessions,
+) -> Result<String, CtlError> {
+    let summary = client.get_bgp_summary(proto::GetBgpSummaryRequest {}).await?.into_inner();
+    if !summary.configured {
+        return Err(CtlError::Refused(NOT_CONFIGURED.to_owned()));
+    }
+    let families: Vec<_> = FAMILIES
+        .into_iter()
+        .filter(|(name, ..)| {
+            if sessions == Sessions::Evpn {
+                *name == "l2vpn-evpn"
+            } else {
+                has_family(&summary, name)
+            }
+        })
+        .collect();
+    Ok(output.render(
+        || match sessions {
+            Sessions::Evpn => family_summary_json(&summary, "l2vpn-evpn"),
+            Sessions::All => families
+                .iter()
+                .map(|(name, key, _)| ((*key).to_owned(), family_summary_json(&summary, name)))
+                .collect::<Map<_, _>>()
+                .into(),
+        },
+        || {
+            families
+                .iter()
+                .map(|(name, _, heading)| family_summary_text(&summary, name, heading))
+                .collect()
+        },
+    ))
+}
+
+fn has_family(summary: &BgpSummary, name: &str) -> bool {
+    summary
+        .neighbors
+        .iter()
+        .any(|neighbor| neighbor.families.iter().any(|family| family.family == name))
+}
+
+fn members<'a>(
+    summary: &'a BgpSummary,
+    name: &'a str,
+) -> impl Iterator<Item = (&'a Neighbor, &'a NeighborFamily)> {
+    summary.neighbors.iter().filter_map(move |neighbor| {
+        neighbor
+            .families
+            .iter()
+            .find(|family| family.family == name)
+            .map(|family| (neighbor, family))
+    })
+}
+
+fn rib_count(summary: &BgpSummary, name: &str) -> u64 {
+    summary.tables.iter().find(|table| table.family == name).map_or(0, |table| table.destinations)
+}
+
+fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
+    let peers: Map<String, Value> = members(summary, name)
+        .map(|(neighbor, family)| {
+            let age = neighbor.state_age_ms.unwrap_or(0);
+            let peer = json!({
+                "remoteAs": neighbor.remote_as,
+                "localAs": neighbor.local_as,
+                "version": 4,
+                "msgRcvd": neighbor.messages_received,
+                "msgSent": neighbor.messages_sent,
+                "peerUptime": neighbor.state_age_ms.map_or_else(|| "never".to_owned(), table::uptime),
+                "peerUptimeMsec": age,
+                "pfxRcd": family.prefixes_received,
+                "pfxSnt": family.prefixes_sent,
+                "state": neighbor.state,
+                "peerState": if neighbor.last_error.is_empty() { "OK" } else { neighbor.last_error.as_str() },
+                "connectionsEstablished": neighbor.connections_established,
+                "connectionsDropped": neighbor.connections_dropped,
+                "idType": if neighbor.address.contains(':') { "ipv6" } else { "ipv4" },
+            });
+            (neighbor.address.clone(), peer)
+        })
+        .collect();
+    let established =
+        members(summary, name).filter(|(neighbor, _)| neighbor.state == "Established").count();
+    let total = peers.len();
+    json!({
+        "routerId": summary.router_id,
+        "as": summary.asn,
+        "vrfId": 0,
+        "vrfName": "default",
+        "ribCount": rib_count(summary, name),
+        "peerCount": total,
+        "peers": peers,
+        "failedPeers": total - established,
+        "displayedPeers": total,
+        "totalPeers": total,
+        "dynamicPeers": 0,
+    })
+}
+
+fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> String {
+    let rows: Vec<Vec<String>> = members(summary, name)
+        .map(|(neighbor, family)| {
+            let state = match (neighbor.state.as_str(), family.negotiated) {
+                ("Established", true) => family.prefixes_received.to_string(),
+                ("Established", false) => "NoNeg".to_owned(),
+                (state, _) => state.to_owned(),
+            };
+            vec![
+                neighbor.address.clone(),
+                "4".to_owned(),
+                neighbor.remote_as.to_string(),
+                neighbor.messages_received.to_string(),
+                neighbor.messages_sent.to_string(),
+                neighbor.state_age_ms.map_or_else(|| "never".to_owned(), table::uptime),
+                state,
+                family.prefixes_sent.to_string(),
+                neighbor.last_error.clone(),
+            ]
+        })
+        .collect();
+    let mut text = String::new();
+    let _ = writeln!(text, "{heading} Summary (VRF default):");
+    let _ = writeln!(
+        text,
+        "BGP router identifier {}, local AS number {} vrf-id 0",
+        summary.router_id, summary.asn
+    );
+    let _ = writeln!(text, "RIB entries {}", rib_count(summary, name));
+    let _ = writeln!(text);
+    text.push_str(&table::render(
+        &[
+            "Neighbor",
+            "V",
+            "AS",
+            "MsgRcvd",
+            "MsgSent",
+            "Up/Down",
+            "State/PfxRcd",
+            "PfxSnt",
+            "Last error",
+        ],
+        &rows,
+    ));
+    let _ = writeln!(text, "\nTotal number of neighbors {}\n", rows.len());
+    text
+}
+
+async fn routes(client: &mut Client, family: &str) -> Result<Vec<BgpRoute>, CtlError> {
+    let request = proto::ListBgpRoutesRequest { family: family.to_owned() };
+    collect(client.list_bgp_routes(request).await?.into_inner()).await
+}
+
+pub(super) async fn evpn_routes(client: &mut Client, output: Output) -> Result<String, CtlError> {
+    let routes = routes(client, "l2vpn-evpn").await?;
+    Ok(output.render(|| evpn_routes_json(&routes), || evpn_routes_text(&routes)))
+}
+
+fn evpn_routes_json(routes: &[BgpRoute]) -> Value {
+    let mut by_rd: Map<String, Value> = Map::new();
+    for route in routes {
+        let rd = by_rd.entry(route.rd.clone()).or_insert_with(|| json!({ "rd": route.rd }));
+        let paths: Vec<Value> =
+            route.paths.iter().map(|path| evpn_path_json(route, path)).collect();
+        rd[&route.prefix] = json!({ "prefix": route.prefix, "prefixLen": 352, "paths": [paths] });
+    }
+    let paths: usize = routes.iter().map(|route| route.paths.len()).sum();
+    by_rd.insert("numPrefix".to_owned(), routes.len().into());
+    by_rd.insert("numPaths".to_owned(), paths.into());
+    by_rd.into()
+}
+
+fn evpn_path_json(route: &BgpRoute, path: &BgpPath) -> Value {
+    let mut value = path_json(path);
+    if let Some(evpn) = &route.evpn {
+        value["routeType"] = evpn.route_type.into();
+        value["ethTag"] = evpn.ethernet_tag.into();
+        if !evpn.mac.is_empty() {
+            value["macLen"] = 48.into();
+            value["mac"] = evpn.mac.clone().into();
+        }
+        if !evpn.ip.is_empty() {
+            value["ipLen"] = evpn.ip_length.into();
+            value["ip"] = evpn.ip.clone().into();
+        }
+    }
+    if let Some(vni) = path.vni {
+        value["vni"] = vni.to_string().into();
+    }
+    value
+}
+
+fn path_json(path: &BgpPath) -> Value {
+    let local = path.neighbor.is_empty();
+    let mut value = json!({
+        "valid": true,
+        "bestpath": path.best,
+        "pathFrom": if local || path.external { "external" } else { "internal" },
+        "weight": if local { 32768 } else { 0 },
+        "peerId": if local { "(unspec)" } else { path.neighbor.as_str() },
+        "path": path.as_path,
+        "origin": path.origin,
+        "nexthops": [{
+            "ip": path.next_hop,
+            "afi": if path.next_hop.contains(':') { "ipv6" } else { "ipv4" },
+            "used": true,
+        }],
+    });
+    if path.stale {
+        value["stale"] = true.into();
+    }
+    if let Some(med) = path.med {
+        value["metric"] = med.into();
+    }
+    if let Some(preference) = path.local_preference {
+        value["locPrf"] = preference.into();
+    }
+    if !path.extended_communities.is_empty() {
+        value["extendedCommunity"] = json!({ "string": path.extended_communities.join(" ") });
+    }
+    value
+}
+
+fn path_row(prefix: &str, path: &BgpPath) -> Vec<String> {
+    let status =
+        format!("*{}{}", if path.best { ">" } else { " " }, if path.stale { "S" } else { "" });
+    vec![
+        status,
+        prefix.to_owned(),
+        path.next_hop.clone(),
+        path.med.map(|med| med.to_string()).unwrap_or_default(),
+        path.local_preference.map(|preference| preference.to_string()).unwrap_or_default(),
+        format!("{} {}", path.as_path, origin_letter(&path.origin)).trim_start().to_owned(),
+        path.extended_communities.join(" "),
+    ]
+}
+
+fn origin_letter(origin: &str) -> &'static str {
+    match origin {
+        "IGP" => "i",
+        "EGP" => "e",
+        _ => "?",
+    }
+}
+
+const PATH_HEADER: [&str; 7] =
+    ["  ", "Network", "Next Hop", "Metric", "LocPrf", "Path", "Extended communities"];
+
+fn evpn_routes_text(routes: &[BgpRoute]) -> String {
+    let mut text = String::from(
+        "Status codes: * valid, > best, S stale\n\
+         EVPN type-1 prefix: [1]:[EthTag]:[ESI]:[IPlen]:[VTEP-IP]\n\
+         EVPN type-2 prefix: [2]:[EthTag]:[MAClen]:[MAC]:[IPlen]:[IP]\n\
+         EVPN type-3 prefix: [3]:[EthTag]:[IPlen]:[OrigIP]\n\
+         EVPN type-4 prefix: [4]:[ESI]:[IPlen]:[OrigIP]\n\
+         EVPN type-5 prefix: [5]:[EthTag]:[IPlen]:[IP]\n\n",
+    );
+    let mut paths = 0;
+    for group in routes.chunk_by(|a, b| a.rd == b.rd) {
+        let rows: Vec<Vec<String>> = group
+            .iter()
+            .flat_map(|route| route.paths.iter().map(|path| path_row(&route.prefix, path)))
+            .collect();
+        paths += rows.len();
+        let _ = writeln!(
+            text,
+            "Route Distinguisher: {}",
+            group.first().map_or("", |route| route.rd.as_str())
+        );
+        text.push_str(&table::render(&PATH_HEADER, &rows));
+        text.push('\n');
+    }
+    let _ = writeln!(text, "Displayed {} prefixes ({paths} paths)", routes.len());
+    text
+}
+
+pub(super) async fn unicast_routes(
+    client: &mut Client,
+    output: Output,
+    family: &str,
+) -> Result<String, CtlError> {
+    let routes = routes(client, family).await?;
+    Ok(output.render(
+        || {
+            let by_prefix: Map<String, Value> = routes
+                .iter()
+                .map(|route| {
+                    let paths: Vec<Value> = route
+                        .paths
+                        .iter()
+                        .map(|path| {
+                            let mut value = path_json(path);
+                            value["network"] = route.prefix.clone().into();
+                            value
+                        })
+                        .collect();
+                    (route.prefix.clone(), paths.into())
+                })
+                .collect();
+            json!({ "vrfId": 0, "vrfName": "default", "routes": by_prefix })
+        },
+        || {
+            let rows: Vec<Vec<String>> = routes
+                .iter()
+                .flat_map(|route| route.paths.iter().map(|path| path_row(&route.prefix, path)))
+                .collect();
+            let mut text = String::from("Status codes: * valid, > best, S stale\n\n");
+            text.push_str(&table::render(&PATH_HEADER, &rows));
+            let _ = writeln!(
+                text,
+                "\nDisplayed {} routes and {} total paths",
+                routes.len(),
+                rows.len()
+            );
+            text
+        },
+    ))
+}

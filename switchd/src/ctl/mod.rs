@@ -1,0 +1,222 @@
+//! `switchctl`: a client of the API and nothing else. Words and JSON keys are those of FRR's vtysh where it has them.
+
+mod bgp;
+mod evpn;
+mod offload;
+mod table;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+use tonic::transport::Channel;
+
+use crate::api::proto::switch_client::SwitchClient;
+use crate::api::{self, DEFAULT_SOCKET};
+
+/// Shows what switchd knows: BGP, EVPN, and what the hardware took.
+#[derive(Debug, Parser)]
+#[command(name = "switchctl", version)]
+pub struct Arguments {
+    /// Socket of the switchd to ask.
+    #[arg(long, default_value = DEFAULT_SOCKET, global = true)]
+    socket: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Show state.
+    #[command(subcommand)]
+    Show(Show),
+}
+
+#[derive(Debug, Subcommand)]
+enum Show {
+    /// BGP sessions and routes.
+    #[command(subcommand)]
+    Bgp(ShowBgp),
+    /// VNIs, MACs and neighbours of the overlay.
+    #[command(subcommand)]
+    Evpn(ShowEvpn),
+    /// Every kernel entry that switchd wants, and whether the hardware has it.
+    Offload(Output),
+    /// What is not as it should be, and the command that mends it.
+    Conditions(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowBgp {
+    /// Sessions, per address family.
+    Summary(Output),
+    /// The EVPN table.
+    #[command(subcommand)]
+    L2vpn(ShowL2vpn),
+    /// The IPv4 table.
+    #[command(subcommand)]
+    Ipv4(ShowUnicast),
+    /// The IPv6 table.
+    #[command(subcommand)]
+    Ipv6(ShowUnicast),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowL2vpn {
+    /// The EVPN table.
+    #[command(subcommand)]
+    Evpn(ShowL2vpnEvpn),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowL2vpnEvpn {
+    /// Sessions that carry EVPN.
+    Summary(Output),
+    /// All EVPN routes.
+    Route(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowUnicast {
+    /// All unicast routes.
+    Unicast(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowEvpn {
+    /// The VNIs found in the kernel.
+    Vni(Output),
+    /// MAC addresses: `mac vni all` or `mac vni 100`.
+    #[command(subcommand)]
+    Mac(ShowMac),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowMac {
+    /// Of one VNI or of all.
+    Vni {
+        /// A VNI, or "all".
+        #[arg(value_parser = parse_vni_selection)]
+        vni: VniSelection,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Clone, Copy)]
+enum VniSelection {
+    All,
+    One(u32),
+}
+
+fn parse_vni_selection(text: &str) -> Result<VniSelection, String> {
+    match text {
+        "all" => Ok(VniSelection::All),
+        number => number
+            .parse()
+            .map(VniSelection::One)
+            .map_err(|_| format!("\"{number}\" is neither a VNI nor \"all\"")),
+    }
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Output {
+    /// Print JSON with FRR's keys.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Output {
+    /// JSON if that was asked for, else text.
+    fn render(
+        self,
+        json: impl FnOnce() -> serde_json::Value,
+        text: impl FnOnce() -> String,
+    ) -> String {
+        if self.json { format!("{:#}\n", json()) } else { text() }
+    }
+}
+
+/// Why a command could not be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum CtlError {
+    /// Nobody listens on the socket.
+    #[error("cannot reach switchd at {}: {reason}; is it running? (systemctl status switchd, or --socket PATH)", socket.display())]
+    Unreachable {
+        /// The socket.
+        socket: PathBuf,
+        /// What the system answered.
+        reason: String,
+    },
+    /// switchd refused the request.
+    #[error("switchd answered: {0}")]
+    Refused(String),
+}
+
+impl From<tonic::Status> for CtlError {
+    fn from(status: tonic::Status) -> Self {
+        Self::Refused(status.message().to_owned())
+    }
+}
+
+type Client = SwitchClient<Channel>;
+
+/// Runs one command and returns what it shows.
+///
+/// # Errors
+/// switchd cannot be reached or refuses the request.
+pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
+    let mut client = connect(&arguments.socket).await?;
+    let Command::Show(show) = arguments.command;
+    match show {
+        Show::Bgp(ShowBgp::Summary(output)) => {
+            bgp::summary(&mut client, output, bgp::Sessions::All).await
+        }
+        Show::Bgp(ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowL2vpnEvpn::Summary(output)))) => {
+            bgp::summary(&mut client, output, bgp::Sessions::Evpn).await
+        }
+        Show::Bgp(ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowL2vpnEvpn::Route(output)))) => {
+            bgp::evpn_routes(&mut client, output).await
+        }
+        Show::Bgp(ShowBgp::Ipv4(ShowUnicast::Unicast(output))) => {
+            bgp::unicast_routes(&mut client, output, "ipv4-unicast").await
+        }
+        Show::Bgp(ShowBgp::Ipv6(ShowUnicast::Unicast(output))) => {
+            bgp::unicast_routes(&mut client, output, "ipv6-unicast").await
+        }
+        Show::Evpn(ShowEvpn::Vni(output)) => evpn::vnis(&mut client, output).await,
+        Show::Evpn(ShowEvpn::Mac(ShowMac::Vni { vni, output })) => {
+            let vni = match vni {
+                VniSelection::All => None,
+                VniSelection::One(vni) => Some(vni),
+            };
+            evpn::macs(&mut client, output, vni).await
+        }
+        Show::Offload(output) => offload::entries(&mut client, output).await,
+        Show::Conditions(output) => offload::conditions(&mut client, output).await,
+    }
+}
+
+async fn connect(socket: &Path) -> Result<Client, CtlError> {
+    api::connect(socket).await.map_err(|error| CtlError::Unreachable {
+        socket: socket.to_owned(),
+        reason: root_cause(&error),
+    })
+}
+
+/// The innermost error: the one that says "No such file or directory".
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+/// Reads a server stream to its end.
+async fn collect<T>(mut stream: tonic::Streaming<T>) -> Result<Vec<T>, CtlError> {
+    let mut items = Vec::new();
+    while let Some(item) = stream.message().await? {
+        items.push(item);
+    }
+    Ok(items)
+}

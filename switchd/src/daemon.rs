@@ -1,0 +1,272 @@
+//! The wiring diagram as code: which tasks and threads there are, and which channel goes where.
+//!
+//! ```text
+//!  kernel monitor (thread) ──notifications──►┐
+//!  bgp::net (task) ──────────best paths─────►│ core (task) ──batches──► kernel writer (thread)
+//!  gRPC server (task) ───────queries────────►│             ◄─outcomes──
+//!                                            └──originations──► bgp::net
+//! ```
+//! One thread writes to the kernel; one reads what changed. Both block, so the core never does.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bgp::speaker::{GracefulRestartConfig, NeighborConfig, Speaker, SpeakerConfig};
+use platform::kernel::{Change, Dataplane, KernelError, Model, Monitor, Notification, Socket};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+use crate::api::{self, BgpAccess, Query, SocketError, views};
+use crate::config::{Bgp, Config, Neighbor};
+use crate::core::{Core, FAMILIES, Originations, has_leftovers};
+
+/// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
+/// reader of the kernel, and then the kernel tells us of the overrun.
+const QUEUE: usize = 1024;
+
+/// Why the daemon cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The kernel could not be read.
+    #[error("cannot read the kernel's state: {0}; switchd needs root (CAP_NET_ADMIN)")]
+    Kernel(#[from] KernelError),
+    /// The API's socket could not be opened.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// BGP could not listen.
+    #[error(
+        "BGP cannot listen on port {port}: {source}; is another BGP daemon running, or `listen` not an address of this machine?"
+    )]
+    Listen {
+        /// The port.
+        port: u16,
+        /// What the system answered.
+        source: std::io::Error,
+    },
+    /// A neighbour of the configuration that the speaker refuses.
+    #[error("neighbor {address}: {reason}")]
+    Neighbor {
+        /// Which.
+        address: std::net::IpAddr,
+        /// Why.
+        reason: String,
+    },
+    /// A thread or a signal handler could not be had.
+    #[error("cannot start: {0}")]
+    System(#[from] std::io::Error),
+}
+
+/// What the kernel threads tell the core.
+enum FromKernel {
+    Notifications(Vec<Notification>),
+    Overrun,
+    Applied(Vec<Change>, Vec<Result<(), KernelError>>),
+    Snapshot(Model),
+    Failed(KernelError),
+}
+
+/// What the core asks of the kernel writer.
+enum ToKernel {
+    Apply(Vec<Change>),
+    Snapshot,
+}
+
+/// Runs until SIGTERM or SIGINT. Leaves what it installed: forwarding goes on without it.
+///
+/// # Errors
+/// It could not start, or the kernel can no longer be read.
+pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let listener = api::listen(socket).await?;
+
+    // Subscribe before reading, so that nothing falls between the two.
+    let (monitor, _stop_monitor_at_the_end) = Monitor::open()?;
+    let mut kernel = Socket::open()?;
+    let model = kernel.snapshot()?;
+    let restarting = has_leftovers(&model);
+    let mut core = Core::new(&config, model, Instant::now());
+
+    let (kernel_events, mut from_kernel) = mpsc::channel(QUEUE);
+    let (to_kernel, kernel_requests) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("kernel-monitor".into()).spawn({
+        let events = kernel_events.clone();
+        move || watch(monitor, &events)
+    })?;
+    std::thread::Builder::new()
+        .name("kernel-writer".into())
+        .spawn(move || write(kernel, &kernel_requests, &kernel_events))?;
+
+    let (bgp, mut bgp_events) = match &config.bgp {
+        Some(bgp) => {
+            start_bgp(bgp, restarting, &mut core).map(|(handle, events)| (Some(handle), events))?
+        }
+        None => (None, mpsc::channel(1).1),
+    };
+    let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
+    let access = bgp
+        .clone()
+        .zip(config.bgp)
+        .map(|(handle, config)| BgpAccess { handle, config: Arc::new(config) });
+    tokio::spawn(serve_api(listener, queries, access));
+    tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
+
+    loop {
+        act(&mut core, &to_kernel, bgp.as_ref()).await;
+        let deadline = core.poll_timeout();
+        tokio::select! {
+            _ = terminate.recv() => break,
+            _ = interrupt.recv() => break,
+            Some(event) = from_kernel.recv() => handle_kernel(&mut core, event)?,
+            Some(events) = bgp_events.recv() => core.handle_bgp(events),
+            Some(query) = asked.recv() => views::answer(&core, query),
+            () = sleep_until(deadline) => core.handle_timeout(Instant::now()),
+        }
+    }
+    tracing::info!("stopping; what is installed stays, forwarding goes on");
+    if let Some(bgp) = bgp {
+        bgp.shutdown().await;
+    }
+    let _ = std::fs::remove_file(socket);
+    Ok(())
+}
+
+/// Sends out what follows from the last event.
+async fn act(
+    core: &mut Core,
+    to_kernel: &std::sync::mpsc::Sender<ToKernel>,
+    bgp: Option<&bgp::net::Handle>,
+) {
+    // Neither send can fail while the loop runs: both receivers live until their senders are dropped.
+    if core.poll_snapshot_due() {
+        let _ = to_kernel.send(ToKernel::Snapshot);
+    }
+    if let Some(batch) = core.poll_batch(Instant::now()) {
+        let _ = to_kernel.send(ToKernel::Apply(batch));
+    }
+    if let (Some(originations), Some(bgp)) = (core.poll_originations(), bgp) {
+        let Originations { announce, withdraw } = originations;
+        // Fails only after the shutdown of the engine, which we order ourselves, at the end.
+        let _ = bgp.announce(announce).await;
+        let _ = bgp.withdraw(withdraw).await;
+    }
+}
+
+fn handle_kernel(core: &mut Core, event: FromKernel) -> Result<(), DaemonError> {
+    let now = Instant::now();
+    match event {
+        FromKernel::Notifications(notifications) => core.handle_notifications(notifications, now),
+        FromKernel::Overrun => {
+            tracing::warn!("the kernel dropped notifications; reading its state anew");
+            core.handle_overrun();
+        }
+        FromKernel::Applied(batch, results) => core.handle_outcome(&batch, results, now),
+        FromKernel::Snapshot(model) => core.handle_snapshot(model, now),
+        FromKernel::Failed(error) => return Err(error.into()),
+    }
+    Ok(())
+}
+
+fn start_bgp(
+    config: &Bgp,
+    restarting: bool,
+    core: &mut Core,
+) -> Result<(bgp::net::Handle, mpsc::Receiver<Vec<bgp::speaker::Event>>), DaemonError> {
+    let now = Instant::now();
+    let mut speaker = Speaker::new(speaker_config(config, restarting), now);
+    for neighbor in &config.neighbors {
+        speaker.add_neighbor(neighbor_config(config, neighbor), now).map_err(|error| {
+            DaemonError::Neighbor { address: neighbor.address, reason: error.to_string() }
+        })?;
+    }
+    if let Some(originations) = core.poll_originations() {
+        originations.announce.into_iter().for_each(|route| speaker.announce(route));
+    }
+    // What the kernel knew at the start is announced: our part of the initial exchange is complete.
+    FAMILIES.into_iter().for_each(|family| speaker.local_routes_ready(family));
+    let listen: Vec<SocketAddr> =
+        config.listen.iter().map(|address| (*address, config.port).into()).collect();
+    bgp::net::spawn(speaker, &listen)
+        .map_err(|source| DaemonError::Listen { port: config.port, source })
+}
+
+fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
+    SpeakerConfig {
+        hold_time: config.hold_time,
+        connect_retry: config.connect_retry,
+        graceful_restart: config.graceful_restart.then(|| GracefulRestartConfig {
+            restart_time: config.restart_time,
+            ..GracefulRestartConfig::default()
+        }),
+        restarting: restarting && config.graceful_restart,
+        best_path_events: FAMILIES.into(),
+        ..SpeakerConfig::new(config.asn, config.router_id)
+    }
+}
+
+fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
+    NeighborConfig {
+        port: config.port,
+        passive: neighbor.passive,
+        local_address: neighbor.local_address,
+        hold_time: neighbor.hold_time,
+        next_hop_self: neighbor.next_hop_self,
+        route_reflector_client: neighbor.route_reflector_client,
+        ..NeighborConfig::new(neighbor.address, neighbor.remote_as, neighbor.families.clone())
+    }
+}
+
+fn watch(mut monitor: Monitor, events: &mpsc::Sender<FromKernel>) {
+    loop {
+        let event = match monitor.receive() {
+            Ok(None) => return,
+            Ok(Some(notifications)) => FromKernel::Notifications(notifications),
+            Err(KernelError::Overrun) => FromKernel::Overrun,
+            Err(error) => FromKernel::Failed(error),
+        };
+        if events.blocking_send(event).is_err() {
+            return;
+        }
+    }
+}
+
+fn write(
+    mut kernel: Socket,
+    requests: &std::sync::mpsc::Receiver<ToKernel>,
+    events: &mpsc::Sender<FromKernel>,
+) {
+    for request in requests {
+        let event = match request {
+            ToKernel::Apply(batch) => {
+                let results = kernel.apply(&batch);
+                FromKernel::Applied(batch, results)
+            }
+            ToKernel::Snapshot => match kernel.snapshot() {
+                Ok(model) => FromKernel::Snapshot(model),
+                Err(error) => FromKernel::Failed(error),
+            },
+        };
+        if events.blocking_send(event).is_err() {
+            return;
+        }
+    }
+}
+
+async fn serve_api(
+    listener: tokio::net::UnixListener,
+    queries: mpsc::Sender<Query>,
+    bgp: Option<BgpAccess>,
+) {
+    if let Err(error) = api::serve(listener, queries, bgp).await {
+        tracing::error!(%error, "the API stopped");
+    }
+}
+
+async fn sleep_until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+        None => std::future::pending().await,
+    }
+}

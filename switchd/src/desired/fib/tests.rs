@@ -1,0 +1,159 @@
+use std::collections::BTreeMap;
+
+use platform::kernel::{Address, Link, LinkKind};
+
+use super::*;
+
+/// A FIB and the kernel that does what it wants.
+#[derive(Default)]
+struct World {
+    fib: Fib,
+    kernel: BTreeMap<Key, Object>,
+}
+
+impl World {
+    /// swp1 has 10.1.1.2/30, swp2 has 10.1.2.2/30.
+    fn with_two_uplinks() -> Self {
+        let mut world = Self::default();
+        for index in [1, 2] {
+            world.link(index, true);
+            let address =
+                Object::Address(Address::new(index, format!("10.1.{index}.2/30").parse().unwrap()));
+            world.fib.handle_object(&address.key(), Some(&address));
+        }
+        world.settle();
+        world
+    }
+
+    fn link(&mut self, index: Ifindex, running: bool) {
+        let link = Object::Link(Link {
+            index,
+            name: format!("swp{index}"),
+            kind: LinkKind::Veth,
+            master: None,
+            up: true,
+            running,
+            mac: None,
+            mtu: 1500,
+            port: None,
+            alias: None,
+            lower: None,
+            lower_namespace: None,
+        });
+        self.fib.handle_object(&link.key(), Some(&link));
+        self.settle();
+    }
+
+    fn best(&mut self, prefix: &str, next_hop: Option<&str>) {
+        self.fib.handle_best_path(
+            prefix.parse().unwrap(),
+            next_hop.map(|address| address.parse().unwrap()),
+        );
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        for (key, object) in self.fib.poll_changes() {
+            match object {
+                Some(object) => self.kernel.insert(key, object),
+                None => self.kernel.remove(&key),
+            };
+        }
+    }
+
+    /// `prefix via gateway dev link`, as the kernel would resolve it.
+    fn routes(&self) -> Vec<String> {
+        let nexthop = |id| match self.kernel.get(&Key::Nexthop(id)) {
+            Some(Object::Nexthop(Nexthop {
+                kind: NexthopKind::Gateway { address, ifindex, .. },
+                ..
+            })) => {
+                format!("via {address} dev swp{ifindex}")
+            }
+            _ => "by a nexthop that is not there".to_owned(),
+        };
+        self.kernel
+            .values()
+            .filter_map(|object| match object {
+                Object::Route(Route { prefix, via: Via::Nexthop(id), .. }) => {
+                    Some(format!("{prefix} {}", nexthop(*id)))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn nexthops(&self) -> usize {
+        self.kernel.keys().filter(|key| matches!(key, Key::Nexthop(_))).count()
+    }
+}
+
+#[test]
+fn routes_by_one_gateway_share_one_nexthop_which_goes_with_the_last_of_them() {
+    let mut world = World::with_two_uplinks();
+    world.best("192.0.2.0/24", Some("10.1.1.1"));
+    world.best("198.51.100.0/24", Some("10.1.1.1"));
+    assert_eq!(
+        world.routes(),
+        ["192.0.2.0/24 via 10.1.1.1 dev swp1", "198.51.100.0/24 via 10.1.1.1 dev swp1"]
+    );
+    assert_eq!(world.nexthops(), 1);
+    world.best("192.0.2.0/24", None);
+    world.best("198.51.100.0/24", None);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn a_next_hop_that_nothing_reaches_is_named_and_installed_once_a_link_leads_there() {
+    let mut world = World::with_two_uplinks();
+    world.link(2, false);
+    world.best("192.0.2.0/24", Some("10.1.2.1"));
+    assert!(world.kernel.is_empty());
+    assert_eq!(world.fib.unreachable().collect::<Vec<_>>(), [("10.1.2.1".parse().unwrap(), 1)]);
+    world.link(2, true);
+    assert_eq!(world.routes(), ["192.0.2.0/24 via 10.1.2.1 dev swp2"]);
+    assert_eq!(world.fib.unreachable().count(), 0);
+}
+
+#[test]
+fn a_recursive_next_hop_follows_the_route_that_it_is_resolved_through() {
+    let mut world = World::with_two_uplinks();
+    world.best("192.0.2.0/24", Some("10.0.0.9"));
+    assert!(world.kernel.is_empty(), "nothing leads to 10.0.0.9 yet");
+    world.best("10.0.0.9/32", Some("10.1.1.1"));
+    assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.1.1 dev swp1".to_owned()));
+    world.best("10.0.0.9/32", Some("10.1.2.1"));
+    assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.2.1 dev swp2".to_owned()));
+    world.best("10.0.0.9/32", None);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn next_hops_that_are_resolved_through_each_other_are_unreachable_not_endless() {
+    let mut world = World::with_two_uplinks();
+    world.best("10.0.0.8/32", Some("10.0.0.9"));
+    world.best("10.0.0.9/32", Some("10.0.0.8"));
+    assert!(world.kernel.is_empty());
+    assert_eq!(world.fib.unreachable().count(), 2);
+}
+
+#[test]
+fn a_connected_prefix_is_left_to_the_kernel() {
+    let mut world = World::with_two_uplinks();
+    world.best("10.1.2.0/30", Some("10.1.1.1"));
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn after_a_restart_the_same_gateway_gets_the_same_nexthop_id() {
+    let mut first = World::with_two_uplinks();
+    first.best("203.0.113.0/24", Some("10.1.2.1"));
+    first.best("192.0.2.0/24", Some("10.1.1.1"));
+    let mut second = World::with_two_uplinks();
+    for object in first.kernel.values() {
+        second.fib.handle_object(&object.key(), Some(object));
+    }
+    second.best("192.0.2.0/24", Some("10.1.1.1"));
+    second.best("203.0.113.0/24", Some("10.1.2.1"));
+    assert_eq!(second.kernel, first.kernel);
+}

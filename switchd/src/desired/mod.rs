@@ -1,0 +1,4 @@
+//! What should be, from what was said: pure, one file per question.
+
+pub mod fib;
+pub mod networks;

@@ -1,0 +1,276 @@
+//! Makes the kernel hold what is desired: no more than that of ours, and nothing of others' touched.
+//!
+//! Pure: what is desired and what the kernel reports come in as dirty keys, batches of changes go out, and outcomes come
+//! back. What is installed is what the kernel says ([`Model`]), never what we remember having sent.
+
+mod diff;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use platform::kernel::{Change, KernelError, Key, Model, Object, Retry, Verdict};
+
+use diff::difference;
+
+/// Changes per batch: long enough to keep the kernel busy, short enough that an urgent change does not wait long.
+const BATCH: usize = 2048;
+
+/// How long the kernel may take to report what it acknowledged, before we look for ourselves.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+
+/// Waits before a refused change is tried again: the first, and the longest.
+const RETRY_FIRST: Duration = Duration::from_millis(100);
+const RETRY_LONGEST: Duration = Duration::from_secs(30);
+
+/// The kernel's no to one object.
+#[derive(Debug, Clone)]
+struct Refusal {
+    error: KernelError,
+    attempts: u32,
+    /// When to try again by time alone. A change of the object, in the kernel or in what is desired, tries at once.
+    retry_at: Instant,
+    /// It is being tried again.
+    trying: bool,
+}
+
+/// One desired entry and how far it came.
+#[derive(Debug)]
+pub struct LedgerEntry<'a> {
+    /// What is desired.
+    pub desired: &'a Object,
+    /// Where it stands.
+    pub verdict: Verdict,
+}
+
+/// The difference between desire and kernel, worked off in batches.
+#[derive(Debug, Default)]
+pub struct Reconciler {
+    desired: HashMap<Key, Object>,
+    /// Keys to look at. Ordered, so that the two halves of a remote MAC are neighbours in a batch.
+    dirty: BTreeSet<Key>,
+    /// Nexthops apart: they are made before the routes that use them and deleted after.
+    dirty_nexthops: BTreeSet<Key>,
+    /// Desired in this run and no longer: may be deleted before the sweep.
+    withdrawn: HashSet<Key>,
+    refused: HashMap<Key, Refusal>,
+    /// Acknowledged and not yet reported back, with the latest time for that.
+    unconfirmed: HashMap<Key, Instant>,
+    in_flight: bool,
+    /// Leftovers of a former run are deleted: all sources have said what they want.
+    sweeping: bool,
+}
+
+impl Reconciler {
+    /// `object` is what should exist under `key`; `None`: nothing of ours should.
+    pub fn desire(&mut self, key: Key, object: Option<Object>) {
+        match object {
+            Some(object) => {
+                self.withdrawn.remove(&key);
+                self.desired.insert(key, object);
+            }
+            None => {
+                if self.desired.remove(&key).is_some() {
+                    self.withdrawn.insert(key);
+                }
+            }
+        }
+        self.refused.remove(&key);
+        self.mark(key);
+    }
+
+    /// The kernel's object under `key` appeared, changed or vanished.
+    pub fn handle_kernel_change(&mut self, key: Key, now: Instant) {
+        if let Key::Link(_) = key {
+            // A link may be what refused entries were waiting for.
+            let waiting: Vec<Key> = self.refused.keys().copied().collect();
+            for key in waiting {
+                self.retry(key, now);
+            }
+        }
+        self.mark(key);
+    }
+
+    /// From now on, whatever carries our mark, is `managed` and not desired is deleted. Call when all sources are ready.
+    pub fn start_sweep(&mut self, model: &Model, managed: impl Fn(&Key) -> bool) {
+        self.sweeping = true;
+        let leftovers: Vec<Key> = model
+            .objects()
+            .filter(Object::is_ours)
+            .map(|object| object.key())
+            .filter(|key| !self.desired.contains_key(key) && managed(key))
+            .collect();
+        leftovers.into_iter().for_each(|key| self.mark(key));
+    }
+
+    /// Whether leftovers are deleted yet.
+    pub fn is_sweeping(&self) -> bool {
+        self.sweeping
+    }
+
+    /// The next changes to apply, in an order that the kernel accepts; `None` while a batch is under way or when there is
+    /// nothing to do. `managed` tells which objects with our mark are ours to delete.
+    pub fn poll_batch(
+        &mut self,
+        model: &Model,
+        managed: impl Fn(&Key) -> bool,
+        now: Instant,
+    ) -> Option<Vec<Change>> {
+        if self.in_flight {
+            return None;
+        }
+        let mut batch = Vec::new();
+        let mut spent_nexthops = Vec::new();
+        for key in std::mem::take(&mut self.dirty_nexthops) {
+            match self.change(&key, model, &managed, now) {
+                Some(Change::Delete(object)) => spent_nexthops.push(Change::Delete(object)),
+                Some(change) => batch.push(change),
+                None => {}
+            }
+        }
+        while batch.len() < BATCH
+            && let Some(key) = self.dirty.pop_first()
+        {
+            batch.extend(self.change(&key, model, &managed, now));
+        }
+        // What a delete frees may be needed by a create.
+        batch.sort_by_key(|change| !matches!(change, Change::Delete(_)));
+        if self.dirty.is_empty() {
+            // Users before what they use: the kernel takes the routes along with their nexthop.
+            batch.append(&mut spent_nexthops);
+        } else {
+            self.dirty_nexthops.extend(spent_nexthops.iter().map(Change::key));
+        }
+        self.in_flight = !batch.is_empty();
+        self.in_flight.then_some(batch)
+    }
+
+    /// What became of the batch that [`Self::poll_batch`] gave out: one result for each change, in order.
+    pub fn handle_outcome(
+        &mut self,
+        batch: &[Change],
+        results: Vec<Result<(), KernelError>>,
+        now: Instant,
+    ) {
+        self.in_flight = false;
+        for (change, result) in batch.iter().zip(results) {
+            let key = change.key();
+            match result {
+                Ok(()) => {
+                    self.refused.remove(&key);
+                    self.unconfirmed.insert(key, now + CONFIRM_WITHIN);
+                }
+                Err(error) => self.refuse(key, error, now),
+            }
+        }
+    }
+
+    /// When [`Self::handle_timeout`] wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let retry = self.refused.values().map(|refusal| refusal.retry_at).min();
+        let confirm = self.unconfirmed.values().copied().min();
+        retry.into_iter().chain(confirm).min()
+    }
+
+    /// Tries refused entries again whose time has come. Returns whether the kernel owes us a report for longer than it
+    /// may: then notifications were lost, and a new snapshot is due.
+    pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        let due: Vec<Key> = self
+            .refused
+            .iter()
+            .filter(|(_, refusal)| refusal.retry_at <= now)
+            .map(|(key, _)| *key)
+            .collect();
+        due.into_iter().for_each(|key| self.retry(key, now));
+
+        let missing: Vec<Key> = self
+            .unconfirmed
+            .iter()
+            .filter(|(_, deadline)| **deadline <= now)
+            .map(|(key, _)| *key)
+            .collect();
+        for key in &missing {
+            tracing::warn!(%key, "the kernel acknowledged an entry and did not report it");
+            self.unconfirmed.remove(key);
+            self.mark(*key);
+        }
+        !missing.is_empty()
+    }
+
+    /// All that is desired, with where each entry stands.
+    pub fn ledger<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = LedgerEntry<'a>> {
+        self.desired.iter().map(move |(key, desired)| LedgerEntry {
+            desired,
+            verdict: self.verdict(key, desired, model),
+        })
+    }
+
+    fn verdict(&self, key: &Key, desired: &Object, model: &Model) -> Verdict {
+        if let Some(refusal) = self.refused.get(key) {
+            return Verdict::Refused {
+                errno: refusal.error.errno(),
+                reason: Some(
+                    refusal.error.reason().map_or_else(|| refusal.error.to_string(), str::to_owned),
+                ),
+            };
+        }
+        match model.get(key) {
+            Some(held) if desired.is_satisfied_by(&held) => held.verdict(),
+            _ => Verdict::Pending,
+        }
+    }
+
+    fn mark(&mut self, key: Key) {
+        match key {
+            Key::Nexthop(_) => self.dirty_nexthops.insert(key),
+            _ => self.dirty.insert(key),
+        };
+    }
+
+    fn retry(&mut self, key: Key, now: Instant) {
+        if let Some(refusal) = self.refused.get_mut(&key) {
+            refusal.retry_at = now + RETRY_LONGEST;
+            refusal.trying = true;
+            self.mark(key);
+        }
+    }
+
+    fn refuse(&mut self, key: Key, error: KernelError, now: Instant) {
+        let attempts = self.refused.get(&key).map_or(0, |refusal| refusal.attempts) + 1;
+        let wait = match error.retry() {
+            Retry::Now => Duration::ZERO,
+            Retry::Backoff | Retry::AfterChange => {
+                (RETRY_FIRST * 2_u32.saturating_pow(attempts.min(16) - 1)).min(RETRY_LONGEST)
+            }
+        };
+        if attempts == 1 {
+            tracing::warn!(%key, %error, "the kernel refused an entry; trying again by and by");
+        }
+        self.refused.insert(key, Refusal { error, attempts, retry_at: now + wait, trying: false });
+    }
+
+    /// The change that `key` needs, if any.
+    fn change(
+        &mut self,
+        key: &Key,
+        model: &Model,
+        managed: impl Fn(&Key) -> bool,
+        now: Instant,
+    ) -> Option<Change> {
+        if self.refused.get(key).is_some_and(|refusal| !refusal.trying && refusal.retry_at > now) {
+            return None;
+        }
+        let held = model.get(key);
+        let may_delete = self.withdrawn.contains(key) || (self.sweeping && managed(key));
+        let change = difference(self.desired.get(key), held.as_ref(), may_delete);
+        if change.is_none() {
+            self.unconfirmed.remove(key);
+            self.refused.remove(key);
+            if held.is_none() {
+                self.withdrawn.remove(key);
+            }
+        }
+        change
+    }
+}
