@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bgp::net::KeptSession;
 use bgp::speaker::{GracefulRestartConfig, NeighborConfig, Speaker, SpeakerConfig};
 use platform::kernel::{Change, Dataplane, KernelError, Model, Monitor, Notification, Socket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -21,6 +22,7 @@ use tokio::sync::mpsc;
 use crate::api::{self, BgpAccess, Query, SocketError, views};
 use crate::config::{Bgp, Config, Neighbor};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
+use crate::keeper::SocketKeeper;
 
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
@@ -86,7 +88,11 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     let (monitor, _stop_monitor_at_the_end) = Monitor::open()?;
     let mut kernel = Socket::open()?;
     let model = kernel.snapshot()?;
-    let restarting = has_leftovers(&model);
+    let kept = take_kept_sessions(&config, socket);
+    // With a keeper, sessions go on without us; a peer that hears nothing more closes them after its hold time.
+    let keeps_sessions = kept.is_some();
+    let restarting =
+        has_leftovers(&model) || kept.as_ref().is_some_and(|(_, sessions)| !sessions.is_empty());
     let mut core = Core::new(&config, model, Instant::now());
 
     let (kernel_events, mut from_kernel) = mpsc::channel(QUEUE);
@@ -100,9 +106,8 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         .spawn(move || write(kernel, &kernel_requests, &kernel_events))?;
 
     let (bgp, mut bgp_events) = match &config.bgp {
-        Some(bgp) => {
-            start_bgp(bgp, restarting, &mut core).map(|(handle, events)| (Some(handle), events))?
-        }
+        Some(bgp) => start_bgp(bgp, restarting, kept, &mut core)
+            .map(|(handle, events)| (Some(handle), events))?,
         None => (None, mpsc::channel(1).1),
     };
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
@@ -126,7 +131,7 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         }
     }
     tracing::info!("stopping; what is installed stays, forwarding goes on");
-    if let Some(bgp) = bgp {
+    if let (Some(bgp), false) = (bgp, keeps_sessions) {
         bgp.shutdown().await;
     }
     let _ = std::fs::remove_file(socket);
@@ -172,6 +177,7 @@ fn handle_kernel(core: &mut Core, event: FromKernel) -> Result<(), DaemonError> 
 fn start_bgp(
     config: &Bgp,
     restarting: bool,
+    kept: Option<(SocketKeeper, Vec<KeptSession>)>,
     core: &mut Core,
 ) -> Result<(bgp::net::Handle, mpsc::Receiver<Vec<bgp::speaker::Event>>), DaemonError> {
     let now = Instant::now();
@@ -188,8 +194,30 @@ fn start_bgp(
     FAMILIES.into_iter().for_each(|family| speaker.local_routes_ready(family));
     let listen: Vec<SocketAddr> =
         config.listen.iter().map(|address| (*address, config.port).into()).collect();
-    bgp::net::spawn(speaker, &listen)
-        .map_err(|source| DaemonError::Listen { port: config.port, source })
+    match kept {
+        Some((keeper, sessions)) => {
+            bgp::net::spawn_with_keeper(speaker, &listen, Box::new(keeper), sessions)
+        }
+        None => bgp::net::spawn(speaker, &listen),
+    }
+    .map_err(|source| DaemonError::Listen { port: config.port, source })
+}
+
+/// The sessions that a former switchd left with its keeper. Without a keeper switchd runs as well; only the next crash
+/// costs more.
+fn take_kept_sessions(config: &Config, socket: &Path) -> Option<(SocketKeeper, Vec<KeptSession>)> {
+    config.bgp.as_ref().filter(|bgp| bgp.non_stop_routing)?;
+    let path = socket.with_added_extension("keeper");
+    let started = std::env::current_exe().map_err(|error| error.to_string()).and_then(|program| {
+        SocketKeeper::connect_or_start(&path, &program).map_err(|error| error.to_string())
+    });
+    match started {
+        Ok(kept) => Some(kept),
+        Err(reason) => {
+            tracing::warn!(reason, "no session keeper: if switchd is killed, its BGP sessions end");
+            None
+        }
+    }
 }
 
 fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
@@ -200,7 +228,7 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
             restart_time: config.restart_time,
             ..GracefulRestartConfig::default()
         }),
-        restarting: restarting && config.graceful_restart,
+        restarting,
         best_path_events: FAMILIES.into(),
         ..SpeakerConfig::new(config.asn, config.router_id)
     }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use switchd::api::DEFAULT_SOCKET;
 use switchd::config::Config;
-use switchd::{daemon, demo};
+use switchd::{daemon, demo, keeper};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -35,6 +35,13 @@ enum Command {
         #[arg(default_value = "/etc/switchd/switchd.toml")]
         file: PathBuf,
     },
+    /// Hold the sockets of BGP sessions while switchd restarts. switchd starts it itself.
+    #[command(hide = true)]
+    Keeper {
+        /// Where switchd finds it.
+        #[arg(long)]
+        socket: PathBuf,
+    },
     /// Show the main job: a fabric in network namespaces, two tenants, real pings. Needs root; cleans up after itself.
     Demo {
         /// Print the figures as one JSON object.
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Check { file }) => check(&file),
         Some(Command::Demo { json }) => demo::run(json).map_err(|error| error.to_string()),
+        Some(Command::Keeper { socket }) => keeper::run(&socket).map_err(|error| error.to_string()),
         None => run(&arguments.config, &arguments.socket),
     };
     match outcome {

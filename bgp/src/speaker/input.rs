@@ -252,6 +252,7 @@ impl Speaker {
                     let session = Box::new(session);
                     self.actions.push_back(Action::Keep { connection, session });
                 }
+                self.ask_who_does_not_say_the_end(index, &negotiated);
                 self.session_up(index, negotiated, Mark::EndOfRib, now);
             }
             SessionEvent::Resumed(negotiated) => {

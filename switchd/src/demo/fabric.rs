@@ -338,9 +338,10 @@ fn add_address(kernel: &mut Socket, ifindex: u32, prefix: Ipv4Net) -> Result<(),
     Ok(())
 }
 
+/// Without a session keeper: it would outlive the demo by the hold time.
 fn configuration(asn: u32, router_id: Ipv4Addr, neighbors: &[(Ipv4Addr, u32)]) -> String {
     let head = format!(
-        "[bgp]\nasn = {asn}\nrouter-id = \"{router_id}\"\nredistribute = [\"connected\"]\nconnect-retry = 1\n\n[evpn]\nadvertise-all-vni = true\n"
+        "[bgp]\nasn = {asn}\nrouter-id = \"{router_id}\"\nredistribute = [\"connected\"]\nconnect-retry = 1\nnon-stop-routing = false\n\n[evpn]\nadvertise-all-vni = true\n"
     );
     let tables = neighbors.iter().map(|(address, remote_as)| {
         format!(
