@@ -1,5 +1,7 @@
 //! EVPN through the engine: what a spine must relay, and how moves are decided (RFC 7432 §7.7, §15; RFC 8365).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use bgp::speaker::{Event, Route, RouteKey};

@@ -1,6 +1,7 @@
 //! The engine over real TCP on the loopback address: sessions, a table of some size, a reader that stops, the end.
 
 #![cfg(feature = "net")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 #![expect(
     clippy::disallowed_methods,
     reason = "real sockets and the real clock are what is tested"

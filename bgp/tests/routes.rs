@@ -1,5 +1,7 @@
 //! Routes: who is told what, with which attributes (RFC 4271 §5, §9; RFC 1997, 2918, 4456, 7313, 7606, 8950).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use std::net::{IpAddr, Ipv4Addr};

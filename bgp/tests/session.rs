@@ -1,5 +1,7 @@
 //! Sessions: how they come up, stay up, and end (RFC 4271 §8, 5492, 6286, 6608, 6793, 9003, 9687).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Against the running kernel, each test in a network namespace of its own. Needs root.
 
+#![expect(clippy::expect_used, clippy::panic, reason = "the helpers of a test fail as tests do")]
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd};

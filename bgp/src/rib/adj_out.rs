@@ -52,6 +52,9 @@ pub(crate) enum Mark {
     EndOfRib,
     /// Begin and end of a route refresh (RFC 7313).
     Refresh,
+    /// The same around all that a resumed session is told, because our predecessor may have told more; and the
+    /// End-of-RIB that it may not have got to.
+    Resume,
     /// Nothing.
     Silent,
 }
@@ -78,7 +81,7 @@ struct Group {
 
 impl<F: RouteFamily> Table<F> {
     /// A neighbour is up: it gets everything.
-    pub(crate) fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr) {
+    pub(crate) fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
         self.stop_listening(neighbor);
         let index = neighbor as usize;
         if index >= self.adj_out.len() {
@@ -86,7 +89,7 @@ impl<F: RouteFamily> Table<F> {
         }
         self.adj_out[index].listening = Some(Listening { policy, address });
         self.listeners.push(neighbor);
-        self.send_all(neighbor, Mark::EndOfRib);
+        self.send_all(neighbor, mark);
     }
 
     /// A neighbour is down.
@@ -107,7 +110,7 @@ impl<F: RouteFamily> Table<F> {
         }
         // An End-of-RIB that is still due stays due.
         let mark = match adj_out.round {
-            Some(Round { mark: Mark::EndOfRib, .. }) => Mark::EndOfRib,
+            Some(Round { mark: due @ (Mark::EndOfRib | Mark::Resume), .. }) => due,
             _ => mark,
         };
         let until = DestinationId::try_from(self.destinations.len()).unwrap_or(DestinationId::MAX);
@@ -164,7 +167,7 @@ impl<F: RouteFamily> Table<F> {
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
         if let Some(round @ Round { begun: false, .. }) = &mut adj_out.round {
             round.begun = true;
-            if round.mark == Mark::Refresh {
+            if matches!(round.mark, Mark::Refresh | Mark::Resume) {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::BEGIN }.encode(out);
             }
         }
@@ -202,7 +205,7 @@ impl<F: RouteFamily> Table<F> {
         let Some(round) = adj_out.round else { return false };
         match round.mark {
             // What came in since belongs to the round too.
-            Mark::EndOfRib if !context.may_end || waited(round, adj_out) => {
+            Mark::EndOfRib | Mark::Resume if !context.may_end || waited(round, adj_out) => {
                 adj_out.round = Some(Round { until: DestinationId::MAX, ..round });
                 adj_out.cursor = 0;
                 return !adj_out.pending.is_empty();
@@ -210,6 +213,10 @@ impl<F: RouteFamily> Table<F> {
             Mark::EndOfRib => context.packer.end_of_rib(F::FAMILY, out),
             Mark::Refresh => {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::END }.encode(out);
+            }
+            Mark::Resume => {
+                RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::END }.encode(out);
+                context.packer.end_of_rib(F::FAMILY, out);
             }
             Mark::Silent => {}
         }

@@ -2,9 +2,10 @@
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::neighbor::{Inbound, Neighbor};
+use super::neighbor::{Asked, Inbound, Neighbor};
 use super::{Action, ConnectionId, Event, NeighborId, Speaker};
 use crate::rib::adj_out::Mark;
 use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
@@ -245,20 +246,18 @@ impl Speaker {
         let address = neighbor.config.address;
         match event {
             SessionEvent::Up(negotiated) => {
-                neighbor.complete = crate::wire::FamilySet::EMPTY;
-                neighbor.counters.established += 1;
-                if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
-                    // From here on there is something that can go on forwarding.
-                    restart.forwarding = true;
-                }
-                self.begin_routes(index, &negotiated, now);
                 tracing::info!(neighbor = %address, asn = %negotiated.asn, "session up");
-                self.events.push_back(Event::SessionUp {
-                    neighbor: NeighborId(index),
-                    address,
-                    negotiated,
-                });
-                self.check_deferral();
+                neighbor.asked = Asked::default();
+                if let Some((connection, session)) = neighbor.session.save() {
+                    let session = Box::new(session);
+                    self.actions.push_back(Action::Keep { connection, session });
+                }
+                self.session_up(index, negotiated, Mark::EndOfRib, now);
+            }
+            SessionEvent::Resumed(negotiated) => {
+                tracing::info!(neighbor = %address, asn = %negotiated.asn, "session resumed");
+                self.expect_answers(index, &negotiated);
+                self.session_up(index, negotiated, Mark::Resume, now);
             }
             SessionEvent::Down { reason, negotiated, keep_routes } => {
                 self.end_routes(index, &negotiated, keep_routes, now);
@@ -274,8 +273,24 @@ impl Speaker {
         }
     }
 
+    /// Routes flow; `mark` is what stands around our first ones.
+    fn session_up(&mut self, index: u32, negotiated: Arc<Negotiated>, mark: Mark, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let address = neighbor.config.address;
+        neighbor.complete = crate::wire::FamilySet::EMPTY;
+        neighbor.counters.established += 1;
+        if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
+            // From here on there is something that can go on forwarding.
+            restart.forwarding = true;
+        }
+        self.begin_routes(index, &negotiated, mark, now);
+        let neighbor = NeighborId(index);
+        self.events.push_back(Event::SessionUp { neighbor, address, negotiated });
+        self.check_deferral();
+    }
+
     /// The neighbour gets our routes, and its own count.
-    fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, now: Instant) {
+    fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, mark: Mark, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
         let Some((_, local, ..)) = neighbor.session.established() else { return };
         let address = neighbor.config.address;
@@ -296,7 +311,7 @@ impl Speaker {
         for (family, policy) in policies {
             let policy = self.egress.policy(policy);
             if let Some(table) = self.tables.get_mut(family) {
-                table.listen(index, policy, address);
+                table.listen(index, policy, address, mark);
             }
         }
     }
@@ -349,10 +364,12 @@ impl Speaker {
                 }
             }
             RouteRefresh::BEGIN if mark == Mark::Refresh => {
-                self.expect_all_again(index, refresh.family, now)
+                self.expect_all_again(index, refresh.family, now);
+                self.handle_answer_begun(index, refresh.family);
             }
             RouteRefresh::END if mark == Mark::Refresh => {
-                self.drop_unconfirmed(index, refresh.family)
+                self.drop_unconfirmed(index, refresh.family);
+                self.handle_answer_ended(index, refresh.family);
             }
             _ => {}
         }
@@ -360,14 +377,18 @@ impl Speaker {
 
     // Connections.
 
-    fn new_connection(&mut self, neighbor: u32) -> ConnectionId {
+    pub(super) fn new_connection(&mut self, neighbor: u32) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
         self.connections.insert(id, Inbound { neighbor, rest: Vec::new() });
         id
     }
 
-    fn keep_connection(&mut self, id: ConnectionId, taken: bool) -> Option<ConnectionId> {
+    pub(super) fn keep_connection(
+        &mut self,
+        id: ConnectionId,
+        taken: bool,
+    ) -> Option<ConnectionId> {
         if !taken {
             self.connections.remove(&id);
         }

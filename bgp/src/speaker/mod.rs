@@ -10,6 +10,7 @@ mod input;
 mod neighbor;
 mod output;
 mod restart;
+mod resume;
 mod view;
 
 use std::net::{IpAddr, SocketAddr};
@@ -35,6 +36,7 @@ pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs,
 pub use event::{Action, BestPath, Event, PathSource};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
+pub use resume::SavedSession;
 pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.

@@ -22,12 +22,15 @@ pub(super) struct Deferral {
 
 impl Deferral {
     pub(super) fn new(config: &SpeakerConfig, now: Instant) -> Self {
-        match &config.graceful_restart {
-            Some(restart) if config.restarting => {
-                Self { families: FamilySet::ALL, until: Some(now + restart.selection_deferral) }
-            }
-            _ => Self { families: FamilySet::EMPTY, until: None },
+        if !config.restarting {
+            return Self { families: FamilySet::EMPTY, until: None };
         }
+        // Also without graceful restart: sessions may have been resumed.
+        let wait = config.graceful_restart.as_ref().map_or_else(
+            || GracefulRestartConfig::default().selection_deferral,
+            |restart| restart.selection_deferral,
+        );
+        Self { families: FamilySet::ALL, until: Some(now + wait) }
     }
 
     pub(super) fn holds(&self, family: AfiSafi) -> bool {
@@ -61,7 +64,9 @@ impl Speaker {
                     neighbor.config.families.contains(&family) && !neighbor.session.is_stopped();
                 offered
                     && neighbor.session.established().is_none_or(|(negotiated, ..)| {
-                        has_more_to_say(negotiated, family) && !neighbor.complete.contains(family)
+                        let complete = neighbor.complete.contains(family);
+                        neighbor.asked.families.contains(family)
+                            || has_more_to_say(negotiated, family) && !complete
                     })
             });
             if !waits {

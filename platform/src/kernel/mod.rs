@@ -17,6 +17,8 @@ mod batch;
 mod bridge;
 mod dataplane;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod fdb;
 mod link;
 mod link_request;
