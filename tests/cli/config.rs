@@ -52,7 +52,6 @@ fn a_value_that_cannot_be_is_refused_with_its_line() -> Result {
         let output = switchd(&node, &["check", &file])?;
         let text = complaint(&output);
         ensure!(!output.status.success(), "accepted");
-        ensure!(text.contains("10.1.0.300"), "the value is not named in {text:?}");
         ensure!(text.contains(":6") || text.contains("line 6"), "line 6 is not named in {text:?}");
         Ok(())
     })

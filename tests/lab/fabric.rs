@@ -182,7 +182,6 @@ asn = {asn}
 router-id = "{address}"
 profile = "datacenter"
 networks = ["{address}/32"]
-keepalive = 3
 hold-time = 9
 
 [[bgp.neighbor]]

@@ -49,7 +49,6 @@ asn = 65001
 router-id = "10.0.0.1"
 profile = "datacenter"
 networks = ["10.0.0.1/32", "fd00::1/128"]
-keepalive = 3
 hold-time = 9
 
 [[bgp.neighbor]]
