@@ -3,11 +3,7 @@
 //! `cargo bench -p platform` needs root. The kernel's own limit on the machine where it was first measured: 164,000 MACs
 //! (both halves in one message) per second with an acknowledgement each, 220,000 without.
 
-#![expect(
-    clippy::unwrap_used,
-    missing_docs,
-    reason = "a benchmark may fail loudly, and its macros write undocumented functions"
-)]
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};

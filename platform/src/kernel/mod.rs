@@ -20,6 +20,8 @@ mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod fdb;
+#[cfg(test)]
+mod golden;
 mod link;
 mod link_request;
 mod message;

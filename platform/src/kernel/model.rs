@@ -11,6 +11,9 @@
 //!
 //! Every lookup and every change of one entry costs the same whatever the size of the tables.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
