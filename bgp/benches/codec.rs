@@ -6,6 +6,8 @@
 //!
 //! `cargo bench -p bgp --no-default-features --bench codec`
 
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail")]
+
 use std::hint::black_box;
 use std::net::Ipv4Addr;
 

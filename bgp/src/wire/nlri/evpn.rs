@@ -133,13 +133,13 @@ impl Family for Evpn {
                 input.skip_rest();
                 return Some(Err(NlriError::Truncated));
             };
-            // Almost all routes are of type 2. The others stay out of the way of what is inlined.
-            let route = if route_type == MAC_IP {
-                decode_mac_ip(body)
-            } else {
-                decode_other(route_type, body)
-            };
-            if let Some(route) = route {
+            // Almost all routes are of type 2. The others stay out of what is inlined, and must not meet these in one
+            // variable: that would be in memory, written in small pieces and read in large ones, which is slow.
+            if route_type == MAC_IP {
+                if let Some(route) = decode_mac_ip(body) {
+                    return Some(Ok(route));
+                }
+            } else if let Some(route) = decode_other(route_type, body) {
                 return Some(Ok(route));
             }
         }
