@@ -1,5 +1,7 @@
 //! Every input that the fuzzer keeps, without the fuzzer.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fs;
 use std::path::Path;
 

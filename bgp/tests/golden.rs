@@ -2,6 +2,8 @@
 //!
 //! `BLESS=1 cargo nextest run -p bgp --test golden` rewrites the readings; `golden/capture.sh` captures the bytes anew.
 
+#![expect(clippy::unwrap_used, reason = "a test may fail")]
+
 use std::fmt::Write;
 use std::path::Path;
 use std::{env, fs};

@@ -93,6 +93,36 @@ fn next_hop_self_replaces_the_next_hop_of_external_routes_only() {
 }
 
 #[test]
+fn neighbors_that_differ_in_one_knob_are_each_told_their_own() {
+    // 1 and 2 share nothing but the AS: next-hop-self and being a client must not rub off.
+    let mut network = Network::new();
+    for (asn, last) in [(65_001, 1), (65_001, 2), (65_001, 3), (65_009, 4), (65_001, 5)] {
+        network.add(config(asn, last));
+    }
+    network.peer_with(
+        0,
+        1,
+        &[IPV4],
+        |c| {
+            internal(c);
+            c.next_hop_self = true;
+        },
+        internal,
+    );
+    network.peer_with(0, 2, &[IPV4], client, internal);
+    network.peer(0, 3, &[IPV4]);
+    network.peer_with(0, 4, &[IPV4], internal, internal);
+    network.seconds(3);
+    network.announce(3, ipv4(NET));
+    assert_eq!(network.best(1, &prefix(NET)).unwrap().next_hop(), address(1));
+    assert_eq!(network.best(2, &prefix(NET)).unwrap().next_hop(), address(4));
+    let other = "198.51.100.0/24";
+    network.announce(4, ipv4(other));
+    assert!(!network.knows(1, &prefix(other)), "no client");
+    assert!(network.knows(2, &prefix(other)), "a client");
+}
+
+#[test]
 fn internal_routes_are_not_told_to_internal_neighbors() {
     let mut network = row([65_001, 65_001, 65_001]);
     network.announce(0, ipv4(NET));

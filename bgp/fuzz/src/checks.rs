@@ -143,7 +143,7 @@ fn update_routes<F: Family>(view: &UpdateView<'_>, context: &UpdateContext) {
             continue;
         }
         let mut interner = AttributeInterner::default();
-        let set = interner.intern(view, group.next_hop.expect("a usable route has a next hop"));
+        let set = interner.intern(view, group.next_hop.unwrap());
         let _ = format!("{set:?}");
         for (key, payload) in &routes {
             let _ = F::is_usable(key, payload, &set);

@@ -99,6 +99,12 @@ impl<F: RouteFamily> Table<F> {
             .map(|destination| (&destination.key, destination.paths.as_slice()))
     }
 
+    /// All paths to a destination, the best one first.
+    pub(crate) fn get(&self, key: &F::Key) -> Option<&[Path<F>]> {
+        let paths = &self.destinations[self.find(key)? as usize].paths;
+        (!paths.is_empty()).then_some(paths)
+    }
+
     /// Takes a path: a new one, or a new version of the source's last one.
     pub(crate) fn insert(&mut self, key: F::Key, path: Path<F>, peers: &Peers) {
         let id = self.find_or_create(key);

@@ -14,8 +14,8 @@ use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
 use crate::wire::{
-    AttributeError, Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh,
-    UpdateContext, UpdateView, Verdict, split_message,
+    AttributeError, FamilySet, Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification,
+    RouteRefresh, UpdateContext, UpdateView, Verdict, split_message,
 };
 
 impl Speaker {
@@ -26,7 +26,7 @@ impl Speaker {
         local: SocketAddr,
         now: Instant,
     ) -> Option<ConnectionId> {
-        let index = self.neighbor_by_address(canonical(remote.ip()))?;
+        let index = self.neighbor_at(remote)?;
         let id = self.new_connection(index);
         let mut taken = false;
         self.with_session(index, now, |session| {
@@ -278,7 +278,7 @@ impl Speaker {
     fn session_up(&mut self, index: u32, negotiated: Arc<Negotiated>, mark: Mark, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let address = neighbor.config.address;
-        neighbor.complete = crate::wire::FamilySet::EMPTY;
+        neighbor.complete = FamilySet::EMPTY;
         neighbor.counters.established += 1;
         if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
             // From here on there is something that can go on forwarding.
@@ -395,9 +395,4 @@ impl Speaker {
         }
         taken.then_some(id)
     }
-}
-
-/// A listener for both families sees IPv4 neighbours as mapped addresses.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }

@@ -13,7 +13,8 @@ mod restart;
 mod resume;
 mod view;
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hashbrown::HashMap;
@@ -76,8 +77,8 @@ pub struct Speaker {
     ready: FamilySet,
     /// No timer of any neighbour is due before.
     wake_at: Option<Instant>,
-    actions: std::collections::VecDeque<Action>,
-    events: std::collections::VecDeque<Event>,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
     stopped: bool,
 }
 
@@ -97,8 +98,8 @@ impl Speaker {
             ready: if config.restarting { FamilySet::EMPTY } else { FamilySet::ALL },
             wake_at: deferral.until(),
             deferral,
-            actions: std::collections::VecDeque::new(),
-            events: std::collections::VecDeque::new(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
             stopped: false,
             config,
         };
@@ -121,7 +122,7 @@ impl Speaker {
         now: Instant,
     ) -> Result<NeighborId, NeighborError> {
         let address = config.address;
-        if self.neighbor_by_address(address).is_some() {
+        if self.neighbor_at(config.remote()).is_some() {
             return Err(NeighborError::Duplicate(address));
         }
         let families: FamilySet = config.families.iter().copied().collect();
@@ -284,9 +285,9 @@ impl Speaker {
         session
     }
 
-    fn neighbor_by_address(&self, address: IpAddr) -> Option<u32> {
+    fn neighbor_at(&self, remote: SocketAddr) -> Option<u32> {
         let is_it = |neighbor: &Option<Neighbor>| {
-            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.address == address)
+            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.is_at(remote))
         };
         self.neighbors.iter().position(is_it).and_then(|index| u32::try_from(index).ok())
     }

@@ -27,6 +27,11 @@ impl<'a> Reader<'a> {
         self.rest.is_empty()
     }
 
+    /// Gives up on what has not been read.
+    pub const fn skip_rest(&mut self) {
+        self.rest = &[];
+    }
+
     /// One octet.
     #[inline]
     pub fn u8(&mut self) -> Option<u8> {

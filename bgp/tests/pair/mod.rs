@@ -476,8 +476,7 @@ impl Network {
 
     /// Attributes of the best path.
     pub(crate) fn best(&self, node: usize, key: &RouteKey) -> Option<AttributeSet> {
-        let routes = self.nodes[node].speaker.routes(key.family());
-        let route = routes.into_iter().find(|route| route.key == *key)?;
+        let route = self.nodes[node].speaker.route(key)?;
         route.paths.first().map(|path| AttributeSet::clone(&path.attributes))
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{Family, NlriError};
+use super::{DecodedRoute, Family, NlriError};
 use crate::types::{AfiSafi, EthernetSegmentId, Label, MacAddr, RouteDistinguisher};
 use crate::wire::attribute::set::AttributeSet;
 use crate::wire::reader::Reader;
@@ -126,20 +126,24 @@ impl Family for Evpn {
     type Key = EvpnKey;
     type Payload = EvpnPayload;
 
-    #[inline]
-    fn decode(input: &mut Reader<'_>) -> Result<Option<(EvpnKey, EvpnPayload)>, NlriError> {
-        let route_type = input.u8().ok_or(NlriError::Truncated)?;
-        let body = input.take_u8_len().ok_or(NlriError::Truncated)?;
-        Ok(match route_type {
-            MAC_IP => decode_mac_ip(body),
-            ETHERNET_AD => decode_ethernet_ad(body),
-            MULTICAST => decode_multicast(body),
-            ETHERNET_SEGMENT => decode_ethernet_segment(body),
-            PREFIX => decode_ip_prefix(body),
-            _ => {
-                Some((EvpnKey::Unknown { route_type, bytes: body.into() }, EvpnPayload::default()))
+    #[inline(always)]
+    fn decode(input: &mut Reader<'_>) -> Option<DecodedRoute<Self>> {
+        while let Some(route_type) = input.u8() {
+            let Some(body) = input.take_u8_len() else {
+                input.skip_rest();
+                return Some(Err(NlriError::Truncated));
+            };
+            // Almost all routes are of type 2. The others stay out of what is inlined, and must not meet these in one
+            // variable: that would be in memory, written in small pieces and read in large ones, which is slow.
+            if route_type == MAC_IP {
+                if let Some(route) = decode_mac_ip(body) {
+                    return Some(Ok(route));
+                }
+            } else if let Some(route) = decode_other(route_type, body) {
+                return Some(Ok(route));
             }
-        })
+        }
+        None
     }
 
     #[inline]
@@ -169,6 +173,17 @@ impl Family for Evpn {
     }
 }
 
+#[inline(never)]
+fn decode_other(route_type: u8, body: &[u8]) -> Option<(EvpnKey, EvpnPayload)> {
+    match route_type {
+        ETHERNET_AD => decode_ethernet_ad(body),
+        MULTICAST => decode_multicast(body),
+        ETHERNET_SEGMENT => decode_ethernet_segment(body),
+        PREFIX => decode_ip_prefix(body),
+        _ => Some((EvpnKey::Unknown { route_type, bytes: body.into() }, EvpnPayload::default())),
+    }
+}
+
 fn decode_ethernet_ad(body: &[u8]) -> Option<(EvpnKey, EvpnPayload)> {
     let mut body = Reader::new(body);
     let rd = RouteDistinguisher(body.array()?);
@@ -179,7 +194,7 @@ fn decode_ethernet_ad(body: &[u8]) -> Option<(EvpnKey, EvpnPayload)> {
     body.is_empty().then_some((EvpnKey::EthernetAd { rd, esi, ethernet_tag }, payload))
 }
 
-#[inline]
+#[inline(always)]
 fn decode_mac_ip(body: &[u8]) -> Option<(EvpnKey, EvpnPayload)> {
     let (fixed, rest) = body.split_first_chunk::<30>()?;
     let mut fixed = Reader::new(fixed);

@@ -20,15 +20,12 @@ pub trait Family: Copy + 'static {
     /// What the NLRI carries besides the key.
     type Payload: Clone + Eq + Debug + Default;
 
-    /// Reads one NLRI. `None`: this one cannot be used or relayed, and is skipped; what follows it is sound (RFC 7606 §5.4).
+    /// Takes the next route off a field; `None` at its end. A route that can be neither used nor relayed is skipped: what
+    /// follows it is sound (RFC 7606 §5.4).
     ///
-    /// # Errors
-    /// What follows cannot be found any more: the session has to be reset (RFC 7606 §5.3).
-    #[expect(
-        clippy::type_complexity,
-        reason = "key and payload of a route, if it is not to be skipped; a name for it hides that"
-    )]
-    fn decode(input: &mut Reader<'_>) -> Result<Option<(Self::Key, Self::Payload)>, NlriError>;
+    /// After an error nothing is left to read: what follows cannot be found, and the session has to be reset (RFC 7606
+    /// §5.3).
+    fn decode(input: &mut Reader<'_>) -> Option<DecodedRoute<Self>>;
 
     /// Appends one NLRI. To withdraw, the default payload does.
     fn encode(key: &Self::Key, payload: &Self::Payload, out: &mut Vec<u8>);
@@ -38,6 +35,9 @@ pub trait Family: Copy + 'static {
         true
     }
 }
+
+/// Key and payload of a route.
+pub type DecodedRoute<F> = Result<(<F as Family>::Key, <F as Family>::Payload), NlriError>;
 
 /// NLRI after which the rest of the field cannot be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,21 +70,12 @@ impl<'a, F: Family> Routes<'a, F> {
 }
 
 impl<F: Family> Iterator for Routes<'_, F> {
-    type Item = Result<(F::Key, F::Payload), NlriError>;
+    type Item = DecodedRoute<F>;
 
-    #[inline]
+    // Inlined with what the caller does with the route: otherwise it is copied through the stack, twice.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
-        while !self.input.is_empty() {
-            match F::decode(&mut self.input) {
-                Ok(Some(route)) => return Some(Ok(route)),
-                Ok(None) => {}
-                Err(error) => {
-                    self.input = Reader::new(&[]);
-                    return Some(Err(error));
-                }
-            }
-        }
-        None
+        F::decode(&mut self.input)
     }
 }
 

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
-use super::{Family, NlriError};
+use super::{DecodedRoute, Family, NlriError};
 use crate::types::AfiSafi;
 use crate::wire::reader::Reader;
 
@@ -21,14 +21,9 @@ impl Family for Ipv4Unicast {
     type Key = Ipv4Net;
     type Payload = ();
 
-    #[inline]
-    fn decode(input: &mut Reader<'_>) -> Result<Option<(Ipv4Net, ())>, NlriError> {
-        let (length, address) = decode_prefix::<4>(input)?;
-        // Bits beyond the length mean nothing (RFC 4271 §4.3): without the mask one route would have many names.
-        let mask = u32::MAX.checked_shl(32 - u32::from(length)).unwrap_or(0);
-        let address = Ipv4Addr::from(u32::from_be_bytes(address) & mask);
-        let too_long = NlriError::PrefixLength { length, max: 32 };
-        Ipv4Net::new(address, length).map(|prefix| Some((prefix, ()))).map_err(|_| too_long)
+    #[inline(always)]
+    fn decode(input: &mut Reader<'_>) -> Option<DecodedRoute<Self>> {
+        decode_prefix::<4, _>(input, ipv4_net)
     }
 
     #[inline]
@@ -42,13 +37,9 @@ impl Family for Ipv6Unicast {
     type Key = Ipv6Net;
     type Payload = ();
 
-    #[inline]
-    fn decode(input: &mut Reader<'_>) -> Result<Option<(Ipv6Net, ())>, NlriError> {
-        let (length, address) = decode_prefix::<16>(input)?;
-        let mask = u128::MAX.checked_shl(128 - u32::from(length)).unwrap_or(0);
-        let address = Ipv6Addr::from(u128::from_be_bytes(address) & mask);
-        let too_long = NlriError::PrefixLength { length, max: 128 };
-        Ipv6Net::new(address, length).map(|prefix| Some((prefix, ()))).map_err(|_| too_long)
+    #[inline(always)]
+    fn decode(input: &mut Reader<'_>) -> Option<DecodedRoute<Self>> {
+        decode_prefix::<16, _>(input, ipv6_net)
     }
 
     #[inline]
@@ -57,29 +48,58 @@ impl Family for Ipv6Unicast {
     }
 }
 
-/// Length in bits, and the address with the octets that are not there as zero. The length is at most `8 * N`.
-#[inline]
-fn decode_prefix<const N: usize>(input: &mut Reader<'_>) -> Result<(u8, [u8; N]), NlriError> {
-    let length = input.u8().ok_or(NlriError::Truncated)?;
+/// Bits beyond the length mean nothing (RFC 4271 §4.3): without the mask one route would have many names.
+#[inline(always)]
+fn ipv4_net(length: u8, address: [u8; 4]) -> Option<Ipv4Net> {
+    let mask = u32::MAX.checked_shl(32_u32.checked_sub(u32::from(length))?).unwrap_or(0);
+    Ipv4Net::new(Ipv4Addr::from(u32::from_be_bytes(address) & mask), length).ok()
+}
+
+#[inline(always)]
+fn ipv6_net(length: u8, address: [u8; 16]) -> Option<Ipv6Net> {
+    let mask = u128::MAX.checked_shl(128_u32.checked_sub(u32::from(length))?).unwrap_or(0);
+    Ipv6Net::new(Ipv6Addr::from(u128::from_be_bytes(address) & mask), length).ok()
+}
+
+/// The common case, and nothing else, because it is inlined: a whole address' worth of octets is there, whether or not the
+/// route needs all of them, and they can be read at once.
+#[inline(always)]
+fn decode_prefix<const N: usize, P>(
+    input: &mut Reader<'_>,
+    prefix: impl Fn(u8, [u8; N]) -> Option<P>,
+) -> Option<Result<(P, ()), NlriError>> {
+    if let Some((length, rest)) = input.rest().split_first()
+        && let Some(address) = rest.first_chunk::<N>()
+        && let Some(prefix) = prefix(*length, *address)
+    {
+        *input = Reader::new(rest.get(usize::from(*length).div_ceil(8)..).unwrap_or_default());
+        return Some(Ok((prefix, ())));
+    }
+    if input.is_empty() { None } else { Some(decode_last_prefix(input, prefix)) }
+}
+
+/// A route near the end of the field, or one that is wrong.
+#[cold]
+#[inline(never)]
+fn decode_last_prefix<const N: usize, P>(
+    input: &mut Reader<'_>,
+    prefix: impl Fn(u8, [u8; N]) -> Option<P>,
+) -> Result<(P, ()), NlriError> {
+    let mut field = std::mem::replace(input, Reader::new(&[]));
+    let length = field.u8().ok_or(NlriError::Truncated)?;
+    let too_long = NlriError::PrefixLength { length, max: u8::try_from(8 * N).unwrap_or(u8::MAX) };
     let octets = usize::from(length).div_ceil(8);
     if octets > N {
-        return Err(NlriError::PrefixLength {
-            length,
-            max: u8::try_from(8 * N).unwrap_or(u8::MAX),
-        });
+        return Err(too_long);
     }
+    let part = field.take(octets).ok_or(NlriError::Truncated)?;
     let mut address = [0; N];
-    // The common case first: with a whole address' worth of bytes ahead, a copy of fixed size beats one of `octets`.
-    if let Some(whole) = input.rest().first_chunk::<N>() {
-        address = *whole;
-        input.take(octets);
-    } else {
-        let part = input.take(octets).ok_or(NlriError::Truncated)?;
-        for (to, from) in address.iter_mut().zip(part) {
-            *to = *from;
-        }
+    for (to, from) in address.iter_mut().zip(part) {
+        *to = *from;
     }
-    Ok((length, address))
+    let prefix = prefix(length, address).ok_or(too_long)?;
+    *input = field;
+    Ok((prefix, ()))
 }
 
 /// Writes the whole address and cuts what is too much: a copy of fixed size beats one of variable size.

@@ -108,6 +108,7 @@ fn with(replaced: &[u8], context: &UpdateContext) -> Vec<u8> {
 
 #[test]
 #[rustfmt::skip] // One row, one line.
+#[expect(clippy::too_many_lines, clippy::type_complexity, reason = "a table")]
 fn every_defect_of_every_attribute_has_its_outcome() {
     let ot = OPTIONAL_TRANSITIVE;
     let as4 = |segments: &[u8]| segments.to_vec();
