@@ -14,8 +14,8 @@ use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
 use crate::wire::{
-    AttributeError,     Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
-    UpdateView, Verdict, split_message,
+    AttributeError, Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh,
+    UpdateContext, UpdateView, Verdict, split_message,
 };
 
 impl Speaker {

@@ -39,7 +39,11 @@ fn winner(paths: &[Path<Ipv4Unicast>]) -> usize {
     let chosen = best(&key, paths, &peers);
     let mut reversed = paths.to_vec();
     reversed.reverse();
-    assert_eq!(paths.len() - 1 - best(&key, &reversed, &peers), chosen, "the order must not matter");
+    assert_eq!(
+        paths.len() - 1 - best(&key, &reversed, &peers),
+        chosen,
+        "the order must not matter"
+    );
     chosen
 }
 
@@ -114,7 +118,8 @@ fn external_beats_internal() {
 #[test]
 fn the_originator_stands_for_the_reflector() {
     let reflected = path(Some(2), |a| {
-        a.set_originator_id(RouterId(Ipv4Addr::new(10, 0, 0, 1))).prepend_cluster(Ipv4Addr::new(9, 9, 9, 9));
+        a.set_originator_id(RouterId(Ipv4Addr::new(10, 0, 0, 1)))
+            .prepend_cluster(Ipv4Addr::new(9, 9, 9, 9));
     });
     assert_eq!(winner(&[path(Some(3), same), reflected]), 1);
 }
@@ -147,12 +152,15 @@ fn the_lowest_address_decides_in_the_end() {
 fn mobility_is_read_on_mac_routes_only() {
     let rd = RouteDistinguisher::default();
     let mac = EvpnKey::MacIp { rd, ethernet_tag: 0, mac: MacAddr::zero(), ip: None };
-    let other = EvpnKey::Multicast { rd, ethernet_tag: 0, originator: IpAddr::V4(Ipv4Addr::LOCALHOST) };
+    let other =
+        EvpnKey::Multicast { rd, ethernet_tag: 0, originator: IpAddr::V4(Ipv4Addr::LOCALHOST) };
     let paths: Vec<Path<Evpn>> = [(0, 7, 0), (1, 3, 100)]
         .into_iter()
         .map(|(from, sequence, pref)| {
             let mut editor = AttributeSet::builder(NextHop::V4(Ipv4Addr::new(198, 51, 100, 1)));
-            editor.set_local_pref(pref).add_ext_community(ExtCommunity::mac_mobility(false, sequence));
+            editor
+                .set_local_pref(pref)
+                .add_ext_community(ExtCommunity::mac_mobility(false, sequence));
             Path {
                 attributes: Arc::new(editor.build()),
                 source: Source::neighbor(from),

@@ -10,12 +10,22 @@ fn offer() -> Offer {
         hold_time: 90,
         families: FamilySet::ALL,
         extended_next_hop: true,
-        graceful_restart: Some(RestartOffer { time: 120, notification: true, restarting: false, forwarding: true }),
+        graceful_restart: Some(RestartOffer {
+            time: 120,
+            notification: true,
+            restarting: false,
+            forwarding: true,
+        }),
     }
 }
 
 fn open(capabilities: Vec<Capability>) -> Open {
-    Open { asn: Asn(65_002), hold_time: 30, router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)), capabilities }
+    Open {
+        asn: Asn(65_002),
+        hold_time: 30,
+        router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)),
+        capabilities,
+    }
 }
 
 #[test]
@@ -52,10 +62,16 @@ fn as_trans_in_the_short_field_is_no_mismatch() {
 
 #[test]
 fn what_both_speakers_of_this_engine_offer_they_agree_on() {
-    let other = Offer { asn: Asn(65_002), router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)), ..offer() };
+    let other =
+        Offer { asn: Asn(65_002), router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)), ..offer() };
     let agreed = offer().negotiate(&other.open()).unwrap();
     assert_eq!(agreed.families, FamilySet::ALL);
-    assert!(agreed.four_octet_as && agreed.enhanced_refresh && agreed.notification_restart && agreed.external);
+    assert!(
+        agreed.four_octet_as
+            && agreed.enhanced_refresh
+            && agreed.notification_restart
+            && agreed.external
+    );
     assert_eq!(agreed.max_message(), 65_535);
     assert!(agreed.extended_next_hop.contains(AfiSafi::IPV4_UNICAST));
     assert_eq!(agreed.restart_time(), Some(Duration::from_secs(120)));
@@ -65,6 +81,7 @@ fn what_both_speakers_of_this_engine_offer_they_agree_on() {
 #[test]
 fn a_helper_must_want_to_help() {
     let ours = Offer { graceful_restart: None, ..offer() };
-    let other = Offer { asn: Asn(65_002), router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)), ..offer() };
+    let other =
+        Offer { asn: Asn(65_002), router_id: RouterId(Ipv4Addr::new(10, 0, 0, 2)), ..offer() };
     assert_eq!(ours.negotiate(&other.open()).unwrap().graceful_restart, None);
 }
