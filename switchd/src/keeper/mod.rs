@@ -15,6 +15,7 @@ mod client;
 mod holdings;
 mod protocol;
 mod server;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
