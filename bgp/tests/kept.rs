@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 const IPV4: AfiSafi = AfiSafi::IPV4_UNICAST;
 const LEFT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 7, 0, 1));
 const RIGHT: IpAddr = IpAddr::V4(Ipv4Addr::new(127, 7, 0, 2));
+const NEXT_HOP: NextHop = NextHop::V4(Ipv4Addr::new(198, 51, 100, 1));
 
 #[test]
 fn a_killed_engine_is_followed_by_one_that_goes_on_with_its_sessions() {
@@ -202,6 +203,8 @@ fn start_left(
     let mut neighbor = NeighborConfig::new(RIGHT, RemoteAs::External, [IPV4]);
     neighbor.port = port;
     neighbor.local_address = Some(LEFT);
+    // Loopback addresses are no next hops.
+    neighbor.next_hop_unchanged = true;
     speaker.add_neighbor(neighbor, now()).unwrap();
     spawn_with_keeper(speaker, &[], Box::new(keeper.clone()), kept)
 }
@@ -216,14 +219,14 @@ fn start_right(port: u16) -> Engine {
 }
 
 fn route(prefix: &str) -> Route {
-    let attributes = AttributeSet::builder(NextHop::V4(Ipv4Addr::UNSPECIFIED)).build();
+    let attributes = AttributeSet::builder(NEXT_HOP).build();
     let key = RouteKey::Ipv4(prefix.parse().unwrap());
     Route { key, payload: EvpnPayload::default(), attributes }
 }
 
 /// Attributes of its own, so that it takes an UPDATE of its own.
 fn distinct_route(a: u8, b: u8) -> Route {
-    let mut editor = AttributeSet::builder(NextHop::V4(Ipv4Addr::UNSPECIFIED));
+    let mut editor = AttributeSet::builder(NEXT_HOP);
     for _ in 0..8 {
         editor.prepend_as(Asn(u32::from(u16::from_be_bytes([a, b])) + 1));
     }

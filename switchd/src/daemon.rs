@@ -13,7 +13,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bgp::net::KeptSession;
 use bgp::speaker::{GracefulRestartConfig, NeighborConfig, Speaker, SpeakerConfig};
 use platform::kernel::{Change, Dataplane, KernelError, Model, Monitor, Notification, Socket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -22,7 +21,7 @@ use tokio::sync::mpsc;
 use crate::api::{self, BgpAccess, Query, SocketError, views};
 use crate::config::{Bgp, Config, Neighbor};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
-use crate::keeper::SocketKeeper;
+use crate::keeper::{Keeper, KeptSession};
 
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
@@ -177,7 +176,7 @@ fn handle_kernel(core: &mut Core, event: FromKernel) -> Result<(), DaemonError> 
 fn start_bgp(
     config: &Bgp,
     restarting: bool,
-    kept: Option<(SocketKeeper, Vec<KeptSession>)>,
+    kept: Option<(Keeper, Vec<KeptSession>)>,
     core: &mut Core,
 ) -> Result<(bgp::net::Handle, mpsc::Receiver<Vec<bgp::speaker::Event>>), DaemonError> {
     let now = Instant::now();
@@ -196,6 +195,7 @@ fn start_bgp(
         config.listen.iter().map(|address| (*address, config.port).into()).collect();
     match kept {
         Some((keeper, sessions)) => {
+            bgp::net::let sessions = sessions.into_iter().map(Into::into).collect();
             bgp::net::spawn_with_keeper(speaker, &listen, Box::new(keeper), sessions)
         }
         None => bgp::net::spawn(speaker, &listen),
@@ -205,11 +205,11 @@ fn start_bgp(
 
 /// The sessions that a former switchd left with its keeper. Without a keeper switchd runs as well; only the next crash
 /// costs more.
-fn take_kept_sessions(config: &Config, socket: &Path) -> Option<(SocketKeeper, Vec<KeptSession>)> {
+fn take_kept_sessions(config: &Config, socket: &Path) -> Option<(Keeper, Vec<KeptSession>)> {
     config.bgp.as_ref().filter(|bgp| bgp.non_stop_routing)?;
     let path = socket.with_added_extension("keeper");
     let started = std::env::current_exe().map_err(|error| error.to_string()).and_then(|program| {
-        SocketKeeper::connect_or_start(&path, &program).map_err(|error| error.to_string())
+        Keeper::connect_or_start(&path, &program).map_err(|error| error.to_string())
     });
     match started {
         Ok(kept) => Some(kept),

@@ -9,7 +9,7 @@
 //!   entry added without it (by hand, or by FRR) takes it from all, and we cannot put it back while the list exists.
 //! - `NLM_F_REPLACE` is refused on a flood list; `NLM_F_APPEND` of what is there is success.
 //! - A VXLAN device wants `NUD_REACHABLE` or `NUD_PERMANENT` in every new entry. With `NUD_NOARP` beside it, the entry
-//!   survives that the device goes down and up.
+//!   survives that the device goes down and up; without, it reads back as FRR's does, which is what scripts know.
 //! - Replacing moves a MAC from another port of the bridge. The kernel announces the new place only.
 //! - Both halves in one message on a link that is no port of a bridge: the kernel makes the VXLAN half, says yes, and is
 //!   silent about the other. Only reading back tells.
@@ -112,7 +112,6 @@ impl FdbEntry {
         Self {
             table: FdbTable::Vxlan,
             destination: Some(destination),
-            state: FdbState::Static,
             ..Self::remote_in_bridge(vxlan, mac)
         }
     }

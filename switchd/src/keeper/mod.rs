@@ -15,7 +15,7 @@ mod client;
 mod holdings;
 mod protocol;
 mod server;
-mod session;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -25,7 +25,6 @@ use std::path::PathBuf;
 pub use client::{Keeper, KeptSession};
 pub use protocol::{MAX_STATE, ProtocolError};
 pub use server::run;
-pub use session::SocketKeeper;
 
 /// What can go wrong between the daemon and its keeper.
 #[derive(Debug, thiserror::Error)]
