@@ -195,7 +195,7 @@ fn start_bgp(
         config.listen.iter().map(|address| (*address, config.port).into()).collect();
     match kept {
         Some((keeper, sessions)) => {
-            bgp::net::let sessions = sessions.into_iter().map(Into::into).collect();
+            let sessions = sessions.into_iter().map(Into::into).collect();
             bgp::net::spawn_with_keeper(speaker, &listen, Box::new(keeper), sessions)
         }
         None => bgp::net::spawn(speaker, &listen),
