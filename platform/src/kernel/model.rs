@@ -9,7 +9,8 @@
 //! - an address that goes away takes the routes along that name it as their source;
 //! - a MAC that moves to another port of a bridge is announced there, and its old place is not.
 //!
-//! Every lookup and every change of one entry costs the same whatever the size of the tables.
+//! Looking up or changing one FDB entry, neighbour or route costs the same whatever the size of the tables. Only what befalls a
+//! whole link, nexthop or address walks a table.
 
 #[cfg(test)]
 mod tests;
