@@ -215,9 +215,10 @@ impl FdbEntry {
         message.header.family = AddressFamily::Bridge;
         message.header.ifindex = self.ifindex;
         message.header.state = NeighbourState::from(match (self.state, self.table) {
-            (FdbState::Permanent, _) => NUD_PERMANENT,
+            (FdbState::Permanent, FdbTable::Vxlan) => NUD_NOARP | NUD_PERMANENT,
+            (FdbState::Permanent, FdbTable::Bridge) => NUD_PERMANENT,
             (FdbState::Static, FdbTable::Vxlan) => NUD_NOARP | NUD_REACHABLE,
-            (FdbState::Static, _) => NUD_NOARP,
+            (FdbState::Static, FdbTable::Bridge) => NUD_NOARP,
             (FdbState::Dynamic, _) => NUD_REACHABLE,
         });
         message.header.flags = tables;

@@ -11,6 +11,6 @@ pub(super) fn messages(name: &str) -> Vec<Vec<u8>> {
 }
 
 fn octets(line: &str) -> Vec<u8> {
-    let digits: Vec<u8> = line.chars().map(|digit| digit.to_digit(16).unwrap() as u8).collect();
-    digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    line.as_bytes().chunks(2).map(octet).collect()
 }

@@ -9,7 +9,8 @@
 //! - an address that goes away takes the routes along that name it as their source;
 //! - a MAC that moves to another port of a bridge is announced there, and its old place is not.
 //!
-//! Every lookup and every change of one entry costs the same whatever the size of the tables.
+//! Looking up or changing one FDB entry, neighbour or route costs the same whatever the size of the tables. Only what befalls a
+//! whole link, nexthop or address walks a table.
 
 #[cfg(test)]
 mod tests;
@@ -327,6 +328,7 @@ impl Model {
     }
 
     fn remove_link(&mut self, index: Ifindex, dirty: &mut Vec<Key>) -> bool {
+        let existed = self.links.remove(&index).is_some();
         self.remove_nexthops_on(index, dirty);
         self.remove_dead_routes(index, dirty);
         if let Some(on) = self.on_link.get(&index) {
@@ -341,7 +343,7 @@ impl Model {
                 self.remove(key, dirty);
             }
         }
-        self.links.remove(&index).is_some()
+        existed
     }
 
     /// What a bridge knew about one of its ports.
@@ -372,12 +374,12 @@ impl Model {
     }
 
     fn is_dead(&self, key: &Key) -> bool {
-        let is_down = |ifindex| self.links.get(&ifindex).is_none_or(|link| !link.up);
-        self.routes.get(key).is_some_and(|route| match &route.via {
+        let Some(route) = self.routes.get(key) else { return false };
+        let Via::Hops(hops) = &route.via else { return false };
+        hops.iter().all(|hop| match self.links.get(&hop.ifindex) {
             // An address stays this machine's own while its link is down.
-            _ if route.kind == RouteKind::Local => false,
-            Via::Hops(hops) => hops.iter().all(|hop| is_down(hop.ifindex)),
-            Via::Nexthop(_) => false,
+            Some(link) => !link.up && route.kind != RouteKind::Local,
+            None => true,
         })
     }
 

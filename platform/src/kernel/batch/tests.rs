@@ -9,8 +9,8 @@ use crate::kernel::{
 
 /// The links of the captures.
 const NEAR: Ifindex = 3;
-const VX10: Ifindex = 7;
-const VX10V6: Ifindex = 6;
+const VX10: Ifindex = 6;
+const VX10V6: Ifindex = 5;
 
 const MAC: MacAddr = MacAddr(2, 0, 0, 0, 0, 7);
 
@@ -69,10 +69,10 @@ fn neighbours_are_written_as_iproute2_writes_them() {
 
 #[test]
 fn nexthops_are_written_as_iproute2_writes_them() {
-    let nexthop = |number, kind| Object::Nexthop(Nexthop::new(0x5357_0000 + number, kind));
+    let nexthop = |number: u32, kind| Object::Nexthop(Nexthop::new(0x5357_0000 + number, kind));
     let gateway =
         |address| NexthopKind::Gateway { address: ip(address), ifindex: NEAR, onlink: false };
-    let member = |number, weight| NexthopMember { id: 0x5357_0000 + number, weight };
+    let member = |number: u32, weight| NexthopMember { id: 0x5357_0000 + number, weight };
     let fdb = nexthop(11, NexthopKind::Fdb { address: ip("192.0.2.7") });
     let group = NexthopKind::Group(vec![member(1, 1), member(6, 4)]);
     for (name, change) in [
