@@ -4,9 +4,9 @@ mod pair;
 
 use std::time::Duration;
 
-use bgp::speaker::{Event, SavedSession, SpeakerConfig};
+use bgp::speaker::{Event, RouteKey, SavedSession, SpeakerConfig};
 use bgp::types::AfiSafi;
-use bgp::wire::{Capability, RouteRefresh};
+use bgp::wire::{Capability, Evpn, RouteRefresh, UpdateContext, UpdateView};
 use pair::{EVPN, IPV4, Network, config, ipv4, mac, mac_key, pair, prefix};
 
 const FAMILIES: [AfiSafi; 2] = [IPV4, EVPN];
@@ -248,4 +248,33 @@ fn a_saved_session_survives_encoding_and_damaged_bytes_are_refused() {
     }
     assert_eq!(SavedSession::decode(&[bytes.as_slice(), &[0]].concat()), None);
     assert_eq!(SavedSession::decode(&[&[9], &bytes[1..]].concat()), None, "another version");
+}
+
+#[test]
+fn what_the_predecessor_announced_and_we_do_not_is_withdrawn_by_name_before_the_end_mark() {
+    let mut network = established();
+    network.kill_kept(0);
+    network.captured.clear();
+    network.resume(0, restarting(), |network| {
+        network.peer_at(0, 1, &FAMILIES);
+        let keys = vec![mac_key(1, 1), mac_key(1, 3), mac_key(1, 9)];
+        network.nodes[0].speaker.predecessor_announced(keys);
+    });
+    network.announce(0, mac(1, 1));
+    ready(&mut network);
+    let context = UpdateContext {
+        four_octet_as: true,
+        external: true,
+        families: FAMILIES.into_iter().collect(),
+    };
+    let messages = network.messages(0, 1);
+    let updates = messages.iter().filter(|(kind, _)| *kind == 2);
+    let withdrawn: Vec<RouteKey> = updates
+        .filter_map(|(_, body)| UpdateView::parse(body, &context).ok())
+        .flat_map(|view| {
+            let routes = view.withdrawn::<Evpn>();
+            routes.filter_map(|route| Some(RouteKey::Evpn(route.ok()?.0))).collect::<Vec<_>>()
+        })
+        .collect();
+    assert_eq!(withdrawn, [mac_key(1, 3), mac_key(1, 9)]);
 }

@@ -60,8 +60,9 @@ fn is_internal(path: &str) -> bool {
     FRR_INTERNALS.iter().any(|name| path.ends_with(&format!("/{name}")))
 }
 
-/// Figures about FRR's own memory and options, which mean nothing elsewhere.
-const FRR_INTERNALS: [&str; 9] = [
+/// Figures about FRR's own memory, counters and options, which mean nothing elsewhere.
+const FRR_INTERNALS: [&str; 10] = [
+    "tableVersion",
     "ribMemory",
     "peerMemory",
     "peerGroupMemory",

@@ -124,6 +124,19 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    /// The neighbour has this route from our predecessor: if we do not announce it again, it is withdrawn at the end of
+    /// the resumed table.
+    pub(crate) fn presume_sent(&mut self, neighbor: u32, key: F::Key) {
+        if self.adj_out.get(neighbor as usize).is_none_or(|adj_out| adj_out.listening.is_none()) {
+            return;
+        }
+        let id = self.find_or_create(key);
+        let adj_out = &mut self.adj_out[neighbor as usize];
+        if adj_out.sent.insert(id) {
+            self.refer(id);
+        }
+    }
+
     /// Routes that the neighbour has from us.
     pub(crate) fn sent(&self, neighbor: u32) -> usize {
         self.adj_out.get(neighbor as usize).map_or(0, |adj_out| adj_out.sent.len())
@@ -210,6 +223,7 @@ impl<F: RouteFamily> Table<F> {
                 adj_out.cursor = 0;
                 return !adj_out.pending.is_empty();
             }
+            Mark::Resume if self.withdraw_orphans(neighbor) => return true,
             Mark::EndOfRib => context.packer.end_of_rib(F::FAMILY, out),
             Mark::Refresh => {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::END }.encode(out);
@@ -220,8 +234,26 @@ impl<F: RouteFamily> Table<F> {
             }
             Mark::Silent => {}
         }
-        adj_out.round = None;
+        self.adj_out[neighbor as usize].round = None;
         true
+    }
+
+    /// Has withdrawn what the neighbour has from our predecessor and nobody announces. Returns whether there is any.
+    fn withdraw_orphans(&mut self, neighbor: u32) -> bool {
+        let adj_out = &self.adj_out[neighbor as usize];
+        let is_orphan = |id: &DestinationId| self.destinations[*id as usize].paths.is_empty();
+        let orphans: Vec<DestinationId> = adj_out.sent.iter().filter(is_orphan).collect();
+        for id in &orphans {
+            if self.adj_out[neighbor as usize].pending.insert(*id) {
+                self.refer(*id);
+            }
+        }
+        let adj_out = &mut self.adj_out[neighbor as usize];
+        if let Some(round) = &mut adj_out.round {
+            round.until = DestinationId::MAX;
+            adj_out.cursor = 0;
+        }
+        !orphans.is_empty()
     }
 
     fn write_batch(

@@ -209,7 +209,7 @@ impl<F: RouteFamily> Table<F> {
         self.index.find(hash, |id| self.destinations[*id as usize].key == *key).copied()
     }
 
-    fn find_or_create(&mut self, key: F::Key) -> DestinationId {
+    pub(super) fn find_or_create(&mut self, key: F::Key) -> DestinationId {
         let hash = self.hasher.hash_one(&key);
         let destinations = &mut self.destinations;
         if let Some(id) = self.index.find(hash, |id| destinations[*id as usize].key == key) {

@@ -259,6 +259,7 @@ impl Speaker {
                 tracing::info!(neighbor = %address, asn = %negotiated.asn, "session resumed");
                 self.expect_answers(index, &negotiated);
                 self.session_up(index, negotiated, Mark::Resume, now);
+                self.presume_sent(index);
             }
             SessionEvent::Down { reason, negotiated, keep_routes } => {
                 self.end_routes(index, &negotiated, keep_routes, now);

@@ -75,6 +75,8 @@ pub struct Speaker {
     deferral: Deferral,
     /// Families whose local routes are all announced.
     ready: FamilySet,
+    /// What the process before us announced, as far as it was written down.
+    predecessor: Vec<RouteKey>,
     /// No timer of any neighbour is due before.
     wake_at: Option<Instant>,
     actions: VecDeque<Action>,
@@ -96,6 +98,7 @@ impl Speaker {
             sweep_at: MINIMUM_SWEEP,
             egress: Egress::default(),
             ready: if config.restarting { FamilySet::EMPTY } else { FamilySet::ALL },
+            predecessor: Vec::new(),
             wake_at: deferral.until(),
             deferral,
             actions: VecDeque::new(),

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::neighbor::Asked;
 use super::{Action, ConnectionId, NeighborId, Speaker};
+use crate::rib::RouteKey;
 use crate::session::negotiate::Negotiated;
 use crate::types::AfiSafi;
 use crate::wire::{FamilySet, MAX_MESSAGE, MessageType, Open, split_message};
@@ -80,6 +81,24 @@ impl Speaker {
             );
         }
         self.keep_connection(id, taken)
+    }
+
+    /// Routes that the process before us announced. A resumed neighbour has them; what we do not announce again is
+    /// withdrawn from it by name, because not everybody drops EVPN routes at the end mark (FRR 8.4.4 does not). To be
+    /// called before [`Self::resume`]. A route too many does no harm.
+    pub fn predecessor_announced(&mut self, keys: Vec<RouteKey>) {
+        self.predecessor = keys;
+    }
+
+    /// The neighbour has what our predecessor announced.
+    pub(super) fn presume_sent(&mut self, index: u32) {
+        for key in &self.predecessor {
+            match key.clone() {
+                RouteKey::Ipv4(key) => self.tables.ipv4.presume_sent(index, key),
+                RouteKey::Ipv6(key) => self.tables.ipv6.presume_sent(index, key),
+                RouteKey::Evpn(key) => self.tables.evpn.presume_sent(index, key),
+            }
+        }
     }
 
     /// The neighbour was asked for its routes: what it has said so far counts for nothing.
