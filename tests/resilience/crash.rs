@@ -1,5 +1,7 @@
 //! kill -9, with packets on the wire.
 
+use std::time::Duration;
+
 use lab::{
     Lab, PATIENCE, Result, ensure_eq,
     fabric::{FLOOD_MAC, host_address, host_mac},
@@ -35,6 +37,32 @@ fn a_known_flow_loses_no_packet_when_switchd_is_killed_and_restarted() -> Result
             tally.received,
             tally.sent
         );
+        Ok(())
+    })
+}
+
+#[test]
+fn a_switchd_killed_in_the_middle_of_its_start_again_and_again_loses_no_packet_either() -> Result {
+    Lab::run(|lab| {
+        let mut world = World::start(lab)?;
+        let tables = world.fabric.tables(1)?;
+        let mut stream = Stream::start(world.fabric.host(1), host_address(2))?;
+        world.switch.kill9()?;
+        for milliseconds in [1, 5, 10, 20, 30, 40, 60, 100, 200] {
+            world.switch.restart_for(Duration::from_millis(milliseconds))?;
+        }
+        world.switch.restart()?;
+        world.wait_until_known()?;
+        stream.wait_for_answers(100)?;
+        let tally = stream.stop()?;
+        ensure_eq!(
+            tally.lost,
+            Vec::<u32>::new(),
+            "{} of {} packets were answered",
+            tally.received,
+            tally.sent
+        );
+        ensure_eq!(world.fabric.tables(1)?, tables, "entries after the last start (right: before)");
         Ok(())
     })
 }
