@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::{
     Lab, PATIENCE, Result, ensure_eq,
-    fabric::{FLOOD_MAC, host_address, host_mac},
+    fabric::{FLOOD_MAC, attach_host, host_address, host_mac},
     kernel_view::Monitor,
     ping::{self, Stream},
 };
@@ -82,6 +82,21 @@ fn a_station_that_left_while_switchd_was_dead_is_swept_after_the_restart() -> Re
 }
 
 #[test]
+fn a_station_of_ours_that_came_while_switchd_was_dead_is_announced_after_the_restart() -> Result {
+    Lab::run(|lab| {
+        let mut world = World::start(lab)?;
+        world.switch.kill9()?;
+        let newcomer = lab.node("newcomer")?;
+        let leaf = world.fabric.leaf(1);
+        attach_host(lab, leaf, "port2", &newcomer, NEWCOMER_MAC, "192.168.100.7")?;
+        ping::reaches(&newcomer, host_address(1), PATIENCE)?;
+        world.switch.restart()?;
+        world.fabric.wait_for_mac(2, NEWCOMER_MAC)?;
+        ping::reaches(&newcomer, host_address(2), PATIENCE)
+    })
+}
+
+#[test]
 fn a_station_of_ours_that_left_while_switchd_was_dead_is_withdrawn_after_the_restart() -> Result {
     Lab::run(|lab| {
         let mut world = World::start(lab)?;
@@ -114,3 +129,5 @@ fn the_fabric_recovers_when_every_process_of_switchd_is_killed() -> Result {
         world.wait_until_known()
     })
 }
+
+const NEWCOMER_MAC: &str = "02:00:00:00:07:07";
