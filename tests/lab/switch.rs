@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{ExitStatus, Output},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -90,6 +91,17 @@ impl Switch {
     pub fn restart(&mut self) -> Result {
         self.process = spawn(&self.node, &self.config)?;
         self.wait_until_ready()
+    }
+
+    /// Starts it again only to kill it `life` later, wherever it is by then.
+    ///
+    /// # Errors
+    /// It could not be started.
+    pub fn restart_for(&mut self, life: Duration) -> Result {
+        self.process = spawn(&self.node, &self.config)?;
+        // The moment of the kill is what the test is about: this waits for no condition.
+        std::thread::sleep(life);
+        self.process.kill9()
     }
 
     /// Everything it has logged.

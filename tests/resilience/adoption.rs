@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use lab::{Lab, Result, ensure, ensure_eq, kernel_view, kernel_view::Monitor, steadily};
+use lab::{
+    Lab, Result, ensure, ensure_eq, fabric::host_address, kernel_view, kernel_view::Monitor,
+    ping::Stream, steadily,
+};
 
 use crate::World;
 
@@ -50,6 +53,28 @@ fn a_restarted_switchd_adopts_its_entries_without_rewriting_one() -> Result {
             Ok(())
         })?;
         ensure_eq!(world.fabric.tables(1)?, tables, "entries after the restart (right: before)");
+        Ok(())
+    })
+}
+
+#[test]
+fn an_orderly_restart_loses_no_packet_of_a_known_flow() -> Result {
+    Lab::run(|lab| {
+        let mut world = World::start(lab)?;
+        let mut stream = Stream::start(world.fabric.host(1), host_address(2))?;
+        world.switch.terminate()?;
+        stream.wait_for_answers(25)?;
+        world.switch.restart()?;
+        world.wait_until_known()?;
+        stream.wait_for_answers(50)?;
+        let tally = stream.stop()?;
+        ensure_eq!(
+            tally.lost,
+            Vec::<u32>::new(),
+            "{} of {} packets were answered",
+            tally.received,
+            tally.sent
+        );
         Ok(())
     })
 }
