@@ -53,7 +53,7 @@ fn assert_no_allocation<F: Family>(routes: &[(F::Key, F::Payload)]) {
     let packer = UpdatePacker { max_len: MAX_MESSAGE, four_octet_as: true };
     let context = UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
     let mut out = Vec::with_capacity(2 * MAX_MESSAGE);
-    let mut write = |out: &mut Vec<u8>| {
+    let write = |out: &mut Vec<u8>| {
         out.clear();
         packer
             .announce::<F>(&set, routes.iter().map(|(key, payload)| (key, payload)), out)

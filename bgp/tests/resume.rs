@@ -1,5 +1,7 @@
 //! Sessions that outlive the process: kill -9 while somebody keeps the connection, and a new process that goes on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use std::time::Duration;
