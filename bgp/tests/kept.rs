@@ -1,5 +1,12 @@
 //! The driver and a keeper, over loopback: an engine that dies within its process, and one that goes on.
 
+#![cfg(feature = "net")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "real sockets and the real clock are what is tested"
+)]
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex};
@@ -269,7 +276,6 @@ fn free_port() -> u16 {
     probe.local_addr().unwrap().port()
 }
 
-#[expect(clippy::disallowed_methods, reason = "real sockets want the real time")]
 fn now() -> std::time::Instant {
     std::time::Instant::now()
 }
