@@ -75,7 +75,7 @@ fn flood_entries_and_ipv6_vteps_are_read() {
     let news = announced("fdb_remote_v6_vtep");
     let [Notification::New(Object::Fdb(entry))] = news.as_slice() else { panic!("an entry") };
     assert_eq!((entry.destination, entry.table), (Some(ip("2001:db8::7")), FdbTable::Vxlan));
-    assert_eq!((entry.state, entry.is_ours()), (FdbState::Static, true));
+    assert_eq!((entry.state, entry.is_ours()), (FdbState::Dynamic, true));
 }
 
 #[test]
