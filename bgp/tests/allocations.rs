@@ -1,15 +1,18 @@
 //! An UPDATE whose attributes are known costs no memory: neither to read nor to intern, however it is written.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
-#![expect(unsafe_code, reason = "counting allocations takes an allocator, and that is an unsafe trait")]
+#![expect(
+    unsafe_code,
+    reason = "counting allocations takes an allocator, and that is an unsafe trait"
+)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use bgp::types::Asn;
 use bgp::wire::{
-    AttributeInterner, AttributeSet, Evpn, EvpnKey, EvpnPayload, ExtCommunity, Family, FamilySet, HEADER_LEN,
-    Ipv4Unicast, MAX_MESSAGE, NextHop, UpdateContext, UpdatePacker, UpdateView,
+    AttributeInterner, AttributeSet, Evpn, EvpnKey, EvpnPayload, ExtCommunity, Family, FamilySet,
+    HEADER_LEN, Ipv4Unicast, MAX_MESSAGE, NextHop, UpdateContext, UpdatePacker, UpdateView,
 };
 
 struct Counting;
@@ -43,13 +46,18 @@ fn allocations(work: impl FnOnce()) -> usize {
 
 fn assert_no_allocation<F: Family>(routes: &[(F::Key, F::Payload)]) {
     let mut editor = AttributeSet::builder(NextHop::V4([192, 0, 2, 1].into()));
-    let set = editor.prepend_as(Asn(65001)).add_ext_community(ExtCommunity::encapsulation_vxlan()).build();
+    let set = editor
+        .prepend_as(Asn(65001))
+        .add_ext_community(ExtCommunity::encapsulation_vxlan())
+        .build();
     let packer = UpdatePacker { max_len: MAX_MESSAGE, four_octet_as: true };
     let context = UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
     let mut out = Vec::with_capacity(2 * MAX_MESSAGE);
-    let mut write = |out: &mut Vec<u8>| {
+    let write = |out: &mut Vec<u8>| {
         out.clear();
-        packer.announce::<F>(&set, routes.iter().map(|(key, payload)| (key, payload)), out).unwrap();
+        packer
+            .announce::<F>(&set, routes.iter().map(|(key, payload)| (key, payload)), out)
+            .unwrap();
     };
     assert_eq!(allocations(|| write(&mut out)), 0, "writing");
     let body = out.split_off(HEADER_LEN);
