@@ -4,6 +4,52 @@
 //! |---|---|---|
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
+//! | `session` | one neighbour's state machine: OPEN, timers, collisions | routes |
+//! | `rib` | tables of all families, best path, what each neighbour is told | sessions, transport |
+//! | [`speaker`] | sessions and tables behind `handle_*` and `poll_*`; graceful restart | sockets, the clock |
+//! | [`net`] | moves the bytes and keeps the time, on tokio; the only I/O (feature `net`) | what the bytes mean |
+//!
+//! What the daemon makes of EVPN routes (VNIs, MACs, flood lists) is in the crate `vtep`.
+//!
+//! # Standards
+//!
+//! "pair" tests are two or more speakers with a virtual clock, in `tests/`.
+//!
+//! | RFC | what | state | test |
+//! |---|---|---|---|
+//! | 4271 §8 | state machine, timers, jitter, back-off | yes | `tests/session.rs` |
+//! | 4271 §6.8, 6286 | connection collision, identifiers | yes | `tests/session.rs`, `session::collision` |
+//! | 4271 §9.1 | best path; IGP cost to the next hop and its reachability are the kernel's | partly | `rib::best_path` |
+//! | 4271 §5, §9.2 | attributes per kind of neighbour, split horizon | yes | `tests/routes.rs` |
+//! | 4271 §9.2.1.1 | MRAI: changes coalesce while a neighbour is busy, otherwise nothing waits | no timer | `tests/routes.rs` |
+//! | 1997 | NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED in all families | yes | `tests/routes.rs`, `tests/evpn.rs` |
+//! | 2918, 7313 | route refresh, with begin and end marks | yes | `tests/routes.rs` |
+//! | 4360, 5668 | extended communities; non-transitive ones stay in the AS | yes | `wire` |
+//! | 4456 | route reflection | yes | `tests/routes.rs`, `tests/evpn.rs` |
+//! | 4486, 9003 | cease reasons, shutdown text | yes | `tests/session.rs` |
+//! | 4724 | graceful restart, both roles, all families | yes | `tests/restart.rs` |
+//! | 8538 | the same after a NOTIFICATION or an expired hold timer | yes, off by default | `tests/restart.rs` |
+//! | 4760 | multiprotocol: IPv4 and IPv6 unicast, L2VPN EVPN | yes | `tests/routes.rs` |
+//! | 5492 | capabilities; no second try without them | partly | `session::negotiate` |
+//! | 6608 | FSM error subcodes | yes | `tests/session.rs` |
+//! | 6793 | four-octet AS numbers | yes | `tests/session.rs`, `wire` |
+//! | 7432 | EVPN routes 1 to 4 carried; MAC mobility in best path | yes | `tests/evpn.rs` |
+//! | 9136 | EVPN type 5 carried | yes | `wire` |
+//! | 7606 | treat-as-withdraw and attribute discard | yes | `tests/routes.rs`, `wire` |
+//! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
+//! | 8092 | large communities | yes | `wire` |
+//! | 8654 | extended messages | yes | `wire`, `session::negotiate` |
+//! | 8950 | IPv6 next hops of IPv4 routes | yes | `tests/routes.rs` |
+//! | 9072 | long OPEN parameters | yes | `wire` |
+//! | 9687 | send hold timer | yes | `session::timers` |
+//! | 2385, 5925 | TCP MD5, TCP-AO | no | |
+//! | 4684 | route target constraint | no | |
+//! | 5065 | confederations: path segments are read, we are in none | no | |
+//! | 5082 | GTSM | no | |
+//! | 7911 | ADD-PATH | no | |
+//! | 8212 | no policy, no routes: there is no policy language yet | no | |
+//! | 9234 | roles | no | |
+//! | 9494 | long-lived graceful restart | no | |
 
 #[cfg(feature = "net")]
 pub mod net;

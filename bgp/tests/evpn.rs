@@ -1,5 +1,7 @@
 //! EVPN through the engine: what a spine must relay, and how moves are decided (RFC 7432 §7.7, §15; RFC 8365).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use bgp::speaker::{Event, Route, RouteKey};
@@ -190,4 +192,16 @@ fn ten_thousand_macs_go_through_a_spine_and_back_out() {
     network.settle();
     assert_eq!(network.nodes[2].speaker.route_count(EVPN), 0);
     assert_eq!(network.nodes[1].speaker.usage().slots_in_use, 0);
+}
+
+#[test]
+fn a_refresh_works_for_evpn_too() {
+    let mut network = pair(&[EVPN]);
+    network.announce(0, mac(1, 1));
+    let before = network.updates(0, 1);
+    let neighbor = network.neighbor(1, 0).id;
+    network.nodes[1].speaker.request_refresh(neighbor, EVPN);
+    network.settle();
+    assert_eq!(network.updates(0, 1), before + 1);
+    assert!(network.knows(1, &mac_key(1, 1)));
 }

@@ -1,5 +1,7 @@
 //! Graceful restart (RFC 4724, 8538): what survives a broken connection or a killed process, and for how long.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Sessions: how they come up, stay up, and end (RFC 4271 §8, 5492, 6286, 6608, 6793, 9003, 9687).
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
 mod pair;
 
 use std::time::Duration;
@@ -397,4 +399,26 @@ fn shutting_down_the_engine_closes_without_a_word() {
     network.settle();
     assert_eq!(down_reasons(&network, 1), [DownReason::Closed]);
     assert!(notifications(&network, 0, 1).is_empty());
+}
+
+#[test]
+fn equal_link_local_addresses_on_two_links_are_two_neighbors() {
+    let mut network = two_peers();
+    let now = network.now;
+    let speaker = &mut network.nodes[0].speaker;
+    let address = "fe80::1".parse().unwrap();
+    for scope_id in [3, 4] {
+        let mut neighbor = NeighborConfig::new(address, RemoteAs::External, [IPV4]);
+        neighbor.scope_id = scope_id;
+        neighbor.passive = true;
+        speaker.add_neighbor(neighbor, now).unwrap();
+    }
+    let local = "[fe80::2]:179".parse().unwrap();
+    let from =
+        |scope| std::net::SocketAddrV6::new("fe80::1".parse().unwrap(), 40_000, 0, scope).into();
+    assert!(speaker.handle_accepted(from(5), local, now).is_none());
+    assert!(speaker.handle_accepted(from(4), local, now).is_some());
+    let states: Vec<SessionState> =
+        speaker.neighbors().iter().map(|neighbor| neighbor.state).collect();
+    assert_eq!(states, [SessionState::Active, SessionState::OpenSent]);
 }

@@ -13,7 +13,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bgp::speaker::{GracefulRestartConfig, NeighborConfig, Speaker, SpeakerConfig};
+use bgp::speaker::{
+    GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
+};
 use platform::kernel::{Change, Dataplane, KernelError, Model, Monitor, Notification, Socket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -21,6 +23,8 @@ use tokio::sync::mpsc;
 use crate::api::{self, BgpAccess, Query, SocketError, views};
 use crate::config::{Bgp, Config, Neighbor};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
+use crate::journal::Journal;
+use crate::keeper::{Keeper, KeptSession};
 
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
@@ -86,7 +90,9 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     let (monitor, _stop_monitor_at_the_end) = Monitor::open()?;
     let mut kernel = Socket::open()?;
     let model = kernel.snapshot()?;
-    let restarting = has_leftovers(&model);
+    let (inheritance, mut journal) = take_over(&config, socket).unzip();
+    let restarting = has_leftovers(&model)
+        || inheritance.as_ref().is_some_and(|inheritance| !inheritance.sessions.is_empty());
     let mut core = Core::new(&config, model, Instant::now());
 
     let (kernel_events, mut from_kernel) = mpsc::channel(QUEUE);
@@ -100,9 +106,8 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         .spawn(move || write(kernel, &kernel_requests, &kernel_events))?;
 
     let (bgp, mut bgp_events) = match &config.bgp {
-        Some(bgp) => {
-            start_bgp(bgp, restarting, &mut core).map(|(handle, events)| (Some(handle), events))?
-        }
+        Some(bgp) => start_bgp(bgp, restarting, inheritance, journal.as_mut(), &mut core)
+            .map(|(handle, events)| (Some(handle), events))?,
         None => (None, mpsc::channel(1).1),
     };
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
@@ -114,7 +119,7 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
 
     loop {
-        act(&mut core, &to_kernel, bgp.as_ref()).await;
+        act(&mut core, &to_kernel, bgp.as_ref(), journal.as_mut()).await;
         let deadline = core.poll_timeout();
         tokio::select! {
             _ = terminate.recv() => break,
@@ -126,7 +131,8 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         }
     }
     tracing::info!("stopping; what is installed stays, forwarding goes on");
-    if let Some(bgp) = bgp {
+    // With a keeper, sessions go on without us; a peer that hears nothing more closes them after its hold time.
+    if let (Some(bgp), None) = (bgp, journal) {
         bgp.shutdown().await;
     }
     let _ = std::fs::remove_file(socket);
@@ -138,6 +144,7 @@ async fn act(
     core: &mut Core,
     to_kernel: &std::sync::mpsc::Sender<ToKernel>,
     bgp: Option<&bgp::net::Handle>,
+    journal: Option<&mut Journal>,
 ) {
     // Neither send can fail while the loop runs: both receivers live until their senders are dropped.
     if core.poll_snapshot_due() {
@@ -147,10 +154,22 @@ async fn act(
         let _ = to_kernel.send(ToKernel::Apply(batch));
     }
     if let (Some(originations), Some(bgp)) = (core.poll_originations(), bgp) {
+        write_down(&originations, journal);
         let Originations { announce, withdraw } = originations;
         // Fails only after the shutdown of the engine, which we order ourselves, at the end.
         let _ = bgp.announce(announce).await;
         let _ = bgp.withdraw(withdraw).await;
+    }
+}
+
+/// Before peers hear of it, so that no crash in between makes a route that nobody remembers.
+fn write_down(originations: &Originations, journal: Option<&mut Journal>) {
+    let Some(journal) = journal else { return };
+    let announced = originations.announce.iter().map(|route| &route.key);
+    if let Err(error) =
+        journal.announce(announced).and_then(|()| journal.withdraw(&originations.withdraw))
+    {
+        tracing::warn!(%error, "cannot write the journal: after a crash, peers may keep routes that are gone");
     }
 }
 
@@ -172,24 +191,64 @@ fn handle_kernel(core: &mut Core, event: FromKernel) -> Result<(), DaemonError> 
 fn start_bgp(
     config: &Bgp,
     restarting: bool,
+    inheritance: Option<Inheritance>,
+    journal: Option<&mut Journal>,
     core: &mut Core,
 ) -> Result<(bgp::net::Handle, mpsc::Receiver<Vec<bgp::speaker::Event>>), DaemonError> {
     let now = Instant::now();
     let mut speaker = Speaker::new(speaker_config(config, restarting), now);
     for neighbor in &config.neighbors {
-        speaker.add_neighbor(neighbor_config(config, neighbor), now).map_err(|error| {
-            DaemonError::Neighbor { address: neighbor.address, reason: error.to_string() }
-        })?;
+        let refused = |error: NeighborError| DaemonError::Neighbor {
+            address: neighbor.address,
+            reason: error.to_string(),
+        };
+        speaker.add_neighbor(neighbor_config(config, neighbor), now).map_err(refused)?;
     }
     if let Some(originations) = core.poll_originations() {
+        write_down(&originations, journal);
         originations.announce.into_iter().for_each(|route| speaker.announce(route));
     }
     // What the kernel knew at the start is announced: our part of the initial exchange is complete.
     FAMILIES.into_iter().for_each(|family| speaker.local_routes_ready(family));
     let listen: Vec<SocketAddr> =
         config.listen.iter().map(|address| (*address, config.port).into()).collect();
-    bgp::net::spawn(speaker, &listen)
-        .map_err(|source| DaemonError::Listen { port: config.port, source })
+    match inheritance {
+        Some(Inheritance { keeper, sessions, announced }) => {
+            speaker.predecessor_announced(announced);
+            let sessions = sessions.into_iter().map(Into::into).collect();
+            bgp::net::spawn_with_keeper(speaker, &listen, Box::new(keeper), sessions)
+        }
+        None => bgp::net::spawn(speaker, &listen),
+    }
+    .map_err(|source| DaemonError::Listen { port: config.port, source })
+}
+
+/// What a former switchd left to go on with.
+struct Inheritance {
+    keeper: Keeper,
+    sessions: Vec<KeptSession>,
+    /// What its peers may have from it.
+    announced: Vec<RouteKey>,
+}
+
+/// Takes over from a former switchd, if there was one, and prepares for the next. Without keeper and journal switchd
+/// runs as well; only the next crash costs more.
+fn take_over(config: &Config, socket: &Path) -> Option<(Inheritance, Journal)> {
+    config.bgp.as_ref().filter(|bgp| bgp.non_stop_routing)?;
+    let start = || -> Result<_, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let (keeper, sessions) =
+            Keeper::connect_or_start(&socket.with_added_extension("keeper"), &program)
+                .map_err(|error| error.to_string())?;
+        let (journal, announced) = Journal::open(&socket.with_added_extension("announced"))
+            .map_err(|error| error.to_string())?;
+        Ok((Inheritance { keeper, sessions, announced }, journal))
+    };
+    start()
+        .inspect_err(|reason| {
+            tracing::warn!(reason, "no session keeper: if switchd is killed, its BGP sessions end");
+        })
+        .ok()
 }
 
 fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
@@ -200,7 +259,7 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
             restart_time: config.restart_time,
             ..GracefulRestartConfig::default()
         }),
-        restarting: restarting && config.graceful_restart,
+        restarting,
         best_path_events: FAMILIES.into(),
         ..SpeakerConfig::new(config.asn, config.router_id)
     }

@@ -7,6 +7,8 @@
 //! | [`desired`] | what should be in the kernel and in BGP, one file per question, pure |
 //! | [`reconcile`] | the difference between desire and kernel, worked off in batches, pure |
 //! | [`daemon`] | tasks, threads and channels: moves the data |
+//! | [`journal`] | what was announced, for the switchd that resumes the sessions |
+//! | [`keeper`] | the process that holds the BGP sockets while the daemon is gone |
 //! | [`api`] | gRPC over a unix socket |
 //! | [`ctl`] | `switchctl` |
 //! | [`demo`] | `switchd demo`: the main job on real packets |
@@ -18,4 +20,6 @@ pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod desired;
+pub mod journal;
+pub mod keeper;
 pub mod reconcile;

@@ -7,8 +7,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use switchd::api::DEFAULT_SOCKET;
 use switchd::config::Config;
-use switchd::{daemon, demo};
+use switchd::{daemon, demo, keeper};
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Turns a Linux switch into an EVPN gateway: follows the kernel's bridges and VXLAN devices, speaks BGP, programs the
 /// kernel, and says what the hardware took.
@@ -33,6 +35,13 @@ enum Command {
         #[arg(default_value = "/etc/switchd/switchd.toml")]
         file: PathBuf,
     },
+    /// Hold the sockets of BGP sessions while switchd restarts. switchd starts it itself.
+    #[command(hide = true)]
+    Keeper {
+        /// Where switchd finds it.
+        #[arg(long)]
+        socket: PathBuf,
+    },
     /// Show the main job: a fabric in network namespaces, two tenants, real pings. Needs root; cleans up after itself.
     Demo {
         /// Print the figures as one JSON object.
@@ -46,6 +55,7 @@ fn main() -> ExitCode {
     let outcome = match arguments.command {
         Some(Command::Check { file }) => check(&file),
         Some(Command::Demo { json }) => demo::run(json).map_err(|error| error.to_string()),
+        Some(Command::Keeper { socket }) => keeper::run(&socket).map_err(|error| error.to_string()),
         None => run(&arguments.config, &arguments.socket),
     };
     match outcome {
@@ -65,7 +75,7 @@ fn check(file: &std::path::Path) -> Result<(), String> {
 
 fn run(config: &std::path::Path, socket: &std::path::Path) -> Result<(), String> {
     let config = Config::read(config).map_err(|error| error.to_string())?;
-    log_to_stderr();
+    start_logging();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -74,17 +84,21 @@ fn run(config: &std::path::Path, socket: &std::path::Path) -> Result<(), String>
     runtime.block_on(daemon::run(config, socket)).map_err(|error| error.to_string())
 }
 
-/// journald stamps the time itself; a terminal wants it, and colours.
-fn log_to_stderr() {
+/// Under systemd to the journal, with fields and priorities; otherwise to standard error.
+fn start_logging() {
     let filter = EnvFilter::try_from_env("SWITCHD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let terminal = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(terminal);
-    if std::env::var_os("JOURNAL_STREAM").is_some() {
-        log.without_time().init()
-    } else {
-        log.init()
+    let registry = tracing_subscriber::registry().with(filter);
+    match std::env::var_os("JOURNAL_STREAM").and_then(|_| tracing_journald::layer().ok()) {
+        Some(journal) => registry.with(journal).init(),
+        None => {
+            let terminal = std::io::stderr().is_terminal();
+            registry
+                .with(
+                    tracing_subscriber::fmt::layer()
+                        .with_writer(std::io::stderr)
+                        .with_ansi(terminal),
+                )
+                .init();
+        }
     }
 }

@@ -1,16 +1,19 @@
 //! The two tasks of a connection: one reads, one writes.
 
 use std::io;
+use std::net::Shutdown;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use socket2::SockRef;
 use tokio::net::TcpStream;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::driver::Input;
-use crate::speaker::ConnectionId;
+use super::keep::Kept;
+use super::messages::MessageReader;
+use crate::speaker::{ConnectionId, SavedSession};
 
 /// Bytes read, and given out to be written, at a time.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -26,20 +29,32 @@ pub(super) struct Link {
     in_flight: usize,
     reader: AbortHandle,
     writer: JoinHandle<()>,
+    /// Not split into halves: those shut the connection down when they are dropped, also when the process only ends.
+    stream: Arc<TcpStream>,
+    kept: Option<Kept>,
 }
 
 impl Link {
     pub(super) fn new(
         connection: ConnectionId,
         stream: TcpStream,
+        kept: Option<Kept>,
         inputs: &mpsc::Sender<Input>,
     ) -> Self {
-        let (from_peer, to_peer) = stream.into_split();
+        let stream = Arc::new(stream);
         // One more than in flight: the last words always find room.
         let (chunks, waiting) = mpsc::channel(CHUNKS_IN_FLIGHT + 1);
-        let reader = tokio::spawn(read(connection, from_peer, inputs.clone())).abort_handle();
-        let writer = tokio::spawn(write(connection, to_peer, waiting, inputs.clone()));
-        Self { chunks, in_flight: 0, reader, writer }
+        let reader = tokio::spawn(read(connection, Arc::clone(&stream), inputs.clone()));
+        let writer = Writer { connection, stream: Arc::clone(&stream), kept: kept.clone() };
+        let writer = tokio::spawn(writer.run(waiting, inputs.clone()));
+        Self { chunks, in_flight: 0, reader: reader.abort_handle(), writer, stream, kept }
+    }
+
+    /// The session is up: another process may go on with it.
+    pub(super) fn keep(&self, session: &SavedSession) {
+        if let Some(kept) = &self.kept {
+            kept.keep(session, &self.stream);
+        }
     }
 
     pub(super) fn has_room(&self) -> bool {
@@ -59,6 +74,9 @@ impl Link {
     /// Sends the last words after what is on its way, then closes. A peer that does not read them in time misses them.
     pub(super) fn close(self, last_words: Vec<u8>) -> JoinHandle<()> {
         self.reader.abort();
+        if let Some(kept) = &self.kept {
+            kept.forget();
+        }
         // No room only if the writer has ended, and then there is nobody to tell.
         let _ = self.chunks.try_send(last_words);
         drop(self.chunks);
@@ -71,12 +89,12 @@ impl Link {
     }
 }
 
-async fn read(connection: ConnectionId, mut stream: OwnedReadHalf, inputs: mpsc::Sender<Input>) {
+async fn read(connection: ConnectionId, stream: Arc<TcpStream>, inputs: mpsc::Sender<Input>) {
+    let mut messages = MessageReader::new();
     loop {
-        let mut bytes = Vec::with_capacity(CHUNK);
-        let input = match stream.read_buf(&mut bytes).await {
-            Ok(1..) => Input::Received { connection, bytes },
-            Ok(0) => Input::Closed { connection, error: None },
+        let input = match messages.next(&stream).await {
+            Ok(bytes) if bytes.is_empty() => Input::Closed { connection, error: None },
+            Ok(bytes) => Input::Received { connection, bytes },
             Err(error) => Input::Closed { connection, error: Some(error) },
         };
         let over = matches!(input, Input::Closed { .. });
@@ -86,28 +104,50 @@ async fn read(connection: ConnectionId, mut stream: OwnedReadHalf, inputs: mpsc:
     }
 }
 
-async fn write(
+/// Writes chunks of whole messages.
+#[derive(Debug)]
+struct Writer {
     connection: ConnectionId,
-    mut stream: OwnedWriteHalf,
-    mut chunks: mpsc::Receiver<Vec<u8>>,
-    inputs: mpsc::Sender<Input>,
-) {
-    while let Some(chunk) = chunks.recv().await {
-        let input = match stream.write_all(&chunk).await {
-            Ok(()) => Input::Written { connection },
-            Err(error) => Input::Closed { connection, error: Some(error) },
-        };
-        let over = matches!(input, Input::Closed { .. });
-        if inputs.send(input).await.is_err() || over {
-            return;
-        }
-    }
-    if let Err(error) = shutdown(&mut stream).await {
-        tracing::debug!(?connection, %error, "connection ended before it was closed");
-    }
+    stream: Arc<TcpStream>,
+    kept: Option<Kept>,
 }
 
-async fn shutdown(stream: &mut OwnedWriteHalf) -> io::Result<()> {
-    stream.flush().await?;
-    stream.shutdown().await
+impl Writer {
+    async fn run(self, mut chunks: mpsc::Receiver<Vec<u8>>, inputs: mpsc::Sender<Input>) {
+        let connection = self.connection;
+        while let Some(chunk) = chunks.recv().await {
+            let input = match self.write(&chunk).await {
+                Ok(()) => Input::Written { connection },
+                Err(error) => Input::Closed { connection, error: Some(error) },
+            };
+            let over = matches!(input, Input::Closed { .. });
+            if inputs.send(input).await.is_err() || over {
+                return;
+            }
+        }
+        // Not only by dropping it: a keeper may still hold the socket.
+        if let Err(error) = SockRef::from(&*self.stream).shutdown(Shutdown::Write) {
+            tracing::debug!(?connection, %error, "connection ended before it was closed");
+        }
+    }
+
+    async fn write(&self, mut rest: &[u8]) -> io::Result<()> {
+        let mut clean = true;
+        while !rest.is_empty() {
+            self.stream.writable().await?;
+            match self.stream.try_write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+            // If we died now: would the next message begin where the peer expects one?
+            if clean != rest.is_empty()
+                && let Some(kept) = &self.kept
+            {
+                clean = rest.is_empty();
+                kept.set_clean(clean);
+            }
+        }
+        Ok(())
+    }
 }

@@ -10,8 +10,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use super::connection::{CHUNK, Link};
+use super::keep::{self, Kept, KeptSession, SessionKeeper, SharedKeeper};
 use super::{Command, socket};
-use crate::speaker::{Action, ConnectionId, Event, NeighborId, Speaker};
+use crate::speaker::{Action, ConnectionId, Event, NeighborId, SavedSession, Speaker};
 
 /// What tasks have for the driver and it has not looked at. Each holds at most a chunk.
 const INPUTS: usize = 64;
@@ -38,6 +39,8 @@ pub(super) struct Driver {
     attempts: HashMap<NeighborId, (u64, AbortHandle)>,
     next_attempt: u64,
     listeners: Vec<AbortHandle>,
+    keeper: Option<SharedKeeper>,
+    next_key: u64,
     inputs: mpsc::Receiver<Input>,
     /// For the tasks to come.
     input_sender: mpsc::Sender<Input>,
@@ -61,9 +64,43 @@ impl Driver {
             attempts: HashMap::new(),
             next_attempt: 0,
             listeners,
+            keeper: None,
+            next_key: 0,
             inputs,
             input_sender,
             events,
+        }
+    }
+
+    /// Goes on with sessions of the process before us, as far as they can be gone on with, and has its own kept.
+    pub(super) fn use_keeper(&mut self, keeper: Box<dyn SessionKeeper>, kept: Vec<KeptSession>) {
+        let keeper = SharedKeeper::new(keeper);
+        let last = kept.iter().map(|session| session.key).max();
+        self.next_key = last.map_or(0, |key| key.wrapping_add(1));
+        for session in kept {
+            self.resume(session, &keeper);
+        }
+        self.keeper = Some(keeper);
+    }
+
+    fn resume(&mut self, session: KeptSession, keeper: &SharedKeeper) {
+        let kept = keeper.entry(session.key);
+        let socket = std::net::TcpStream::from(session.socket);
+        let saved = SavedSession::decode(&session.state).filter(|_| session.clean);
+        let connection = saved.and_then(|saved| self.speaker.resume(&saved, Instant::now()));
+        let remote = socket.peer_addr().ok();
+        let Some(connection) = connection else {
+            tracing::info!(?remote, clean = session.clean, "a kept session cannot be resumed");
+            keep::end(&socket);
+            return kept.forget();
+        };
+        match keep::revive(socket) {
+            Ok(stream) => self.link(connection, stream, Some(kept)),
+            Err(error) => {
+                tracing::warn!(?remote, %error, "cannot take up a kept connection");
+                kept.forget();
+                self.speaker.handle_closed(connection, Instant::now());
+            }
         }
     }
 
@@ -143,7 +180,7 @@ impl Driver {
     fn accepted(&mut self, stream: TcpStream, remote: SocketAddr, now: Instant) {
         let Ok(local) = stream.local_addr() else { return };
         match self.speaker.handle_accepted(remote, local, now) {
-            Some(connection) => self.link(connection, stream),
+            Some(connection) => self.link_new(connection, stream),
             None => tracing::debug!(%remote, "connection refused: not a neighbor, or not now"),
         }
     }
@@ -153,7 +190,7 @@ impl Driver {
         match outcome {
             Ok((stream, local)) => {
                 if let Some(connection) = self.speaker.handle_connected(neighbor, local, now) {
-                    self.link(connection, stream);
+                    self.link_new(connection, stream);
                 }
             }
             Err(error) => {
@@ -163,9 +200,17 @@ impl Driver {
         }
     }
 
-    fn link(&mut self, connection: ConnectionId, stream: TcpStream) {
+    fn link_new(&mut self, connection: ConnectionId, stream: TcpStream) {
+        let key = self.next_key;
+        self.next_key = key.wrapping_add(1);
+        let kept = self.keeper.as_ref().map(|keeper| keeper.entry(key));
         socket::tune(&stream);
-        self.links.insert(connection, Link::new(connection, stream, &self.input_sender));
+        self.link(connection, stream, kept);
+    }
+
+    fn link(&mut self, connection: ConnectionId, stream: TcpStream, kept: Option<Kept>) {
+        let link = Link::new(connection, stream, kept, &self.input_sender);
+        self.links.insert(connection, link);
     }
 
     fn act(&mut self) {
@@ -184,6 +229,11 @@ impl Driver {
                         self.attempts.insert(neighbor, (attempt, task.abort_handle()))
                     {
                         older.abort();
+                    }
+                }
+                Action::Keep { connection, session } => {
+                    if let Some(link) = self.links.get(&connection) {
+                        link.keep(&session);
                     }
                 }
                 Action::Close { connection, last_words } => {

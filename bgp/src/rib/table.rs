@@ -46,6 +46,8 @@ pub(crate) struct Table<F: RouteFamily> {
     free: Vec<DestinationId>,
     /// Best paths to be reported; `None` if nobody asked for them.
     changed: Option<IdSet>,
+    /// The last one that was reported: the search goes on from there.
+    reported: DestinationId,
     /// Numbers of the neighbours in `adj_out` that are told routes.
     pub(super) listeners: Vec<u32>,
     pub(super) adj_out: Vec<AdjOut>,
@@ -62,6 +64,7 @@ impl<F: RouteFamily> Table<F> {
             destinations: Vec::new(),
             free: Vec::new(),
             changed: report_changes.then(IdSet::default),
+            reported: 0,
             listeners: Vec::new(),
             adj_out: Vec::new(),
             received: Vec::new(),
@@ -94,6 +97,12 @@ impl<F: RouteFamily> Table<F> {
             .iter()
             .filter(|destination| !destination.paths.is_empty())
             .map(|destination| (&destination.key, destination.paths.as_slice()))
+    }
+
+    /// All paths to a destination, the best one first.
+    pub(crate) fn get(&self, key: &F::Key) -> Option<&[Path<F>]> {
+        let paths = &self.destinations[self.find(key)? as usize].paths;
+        (!paths.is_empty()).then_some(paths)
     }
 
     /// Takes a path: a new one, or a new version of the source's last one.
@@ -149,9 +158,10 @@ impl<F: RouteFamily> Table<F> {
     }
 
     /// The next best path that changed since it was last reported: `None` inside if there is none any more.
-    #[expect(clippy::type_complexity, reason = "a key and its best path, if it has one")]
     pub(crate) fn poll_changed(&mut self) -> Option<(F::Key, Option<Path<F>>)> {
-        let id = self.changed.as_ref()?.next_from(0)?;
+        let changed = self.changed.as_ref()?;
+        let id = changed.next_from(self.reported).or_else(|| changed.next_from(0))?;
+        self.reported = id;
         let destination = &self.destinations[id as usize];
         let change = (destination.key.clone(), destination.paths.first().cloned());
         if let Some(changed) = &mut self.changed {
@@ -199,7 +209,7 @@ impl<F: RouteFamily> Table<F> {
         self.index.find(hash, |id| self.destinations[*id as usize].key == *key).copied()
     }
 
-    fn find_or_create(&mut self, key: F::Key) -> DestinationId {
+    pub(super) fn find_or_create(&mut self, key: F::Key) -> DestinationId {
         let hash = self.hasher.hash_one(&key);
         let destinations = &mut self.destinations;
         if let Some(id) = self.index.find(hash, |id| destinations[*id as usize].key == key) {

@@ -75,7 +75,7 @@ pub(crate) trait AnyTable {
     fn received(&self, neighbor: u32) -> usize;
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
-    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr);
+    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
     fn stop_listening(&mut self, neighbor: u32);
     fn send_all(&mut self, neighbor: u32, mark: Mark);
     fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>);
@@ -109,8 +109,8 @@ impl<F: RouteFamily> AnyTable for Table<F> {
         Self::pending(self, neighbor)
     }
 
-    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr) {
-        Self::listen(self, neighbor, policy, address);
+    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
+        Self::listen(self, neighbor, policy, address, mark);
     }
 
     fn stop_listening(&mut self, neighbor: u32) {

@@ -7,6 +7,7 @@
 pub(crate) mod collision;
 mod messages;
 pub(crate) mod negotiate;
+mod resume;
 mod state;
 pub(crate) mod timers;
 
@@ -68,6 +69,8 @@ pub enum DownReason {
 #[derive(Debug)]
 pub(crate) enum SessionEvent {
     Up(Arc<Negotiated>),
+    /// Up, but the peer knows of no new session: it does not send its routes unless asked.
+    Resumed(Arc<Negotiated>),
     /// `keep_routes`: the peer's routes outlive the session (RFC 4724 §4.2).
     Down {
         reason: DownReason,

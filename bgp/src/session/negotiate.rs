@@ -61,6 +61,8 @@ pub struct Negotiated {
     pub graceful_restart: Option<GracefulRestart>,
     /// Both sides keep routes also after a NOTIFICATION (RFC 8538).
     pub notification_restart: bool,
+    /// The peer's OPEN.
+    pub peer_open: Open,
 }
 
 impl Negotiated {
@@ -140,6 +142,7 @@ impl Offer {
             },
             graceful_restart,
             notification_restart,
+            peer_open: theirs.clone(),
         })
     }
 

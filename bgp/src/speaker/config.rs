@@ -1,6 +1,6 @@
 //! What a speaker and its neighbours are told. Values, checked when a neighbour is added.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use crate::types::{AfiSafi, Asn, RouterId};
@@ -154,10 +154,20 @@ impl NeighborConfig {
     pub(crate) fn remote(&self) -> SocketAddr {
         match self.address {
             IpAddr::V4(address) => SocketAddr::from((address, self.port)),
-            IpAddr::V6(address) => {
-                std::net::SocketAddrV6::new(address, self.port, 0, self.scope_id).into()
-            }
+            IpAddr::V6(address) => SocketAddrV6::new(address, self.port, 0, self.scope_id).into(),
         }
+    }
+
+    /// Whether a connection from there is this neighbour's. Link-local addresses mean something only on their link, and
+    /// a listener for both families sees IPv4 addresses as mapped ones.
+    pub(crate) fn is_at(&self, remote: SocketAddr) -> bool {
+        let same_link = match remote {
+            SocketAddr::V6(remote) if remote.ip().is_unicast_link_local() => {
+                remote.scope_id() == self.scope_id
+            }
+            _ => true,
+        };
+        same_link && remote.ip().to_canonical() == self.address
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::{ConnectionId, NeighborId};
+use super::{ConnectionId, NeighborId, SavedSession};
 use crate::rib::RouteKey;
 use crate::session::DownReason;
 use crate::session::negotiate::Negotiated;
@@ -21,6 +21,13 @@ pub enum Action {
         remote: SocketAddr,
         /// Where from, if that matters.
         local: Option<IpAddr>,
+    },
+    /// A session is up that another process could go on with: hand it to whoever keeps sessions, if anybody does.
+    Keep {
+        /// Which one.
+        connection: ConnectionId,
+        /// What [`super::Speaker::resume`] needs.
+        session: Box<SavedSession>,
     },
     /// Send these bytes after all that was given out before, then close. It is not to be reported back.
     Close {

@@ -2,9 +2,10 @@
 
 use std::mem;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use super::neighbor::{Inbound, Neighbor};
+use super::neighbor::{Asked, Inbound, Neighbor};
 use super::{Action, ConnectionId, Event, NeighborId, Speaker};
 use crate::rib::adj_out::Mark;
 use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
@@ -13,8 +14,8 @@ use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
 use crate::wire::{
-    Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification, RouteRefresh, UpdateContext,
-    UpdateView, Verdict, split_message,
+    AttributeError, FamilySet, Frame, MAX_EXTENDED_MESSAGE, MessageType, NextHop, Notification,
+    RouteRefresh, UpdateContext, UpdateView, Verdict, split_message,
 };
 
 impl Speaker {
@@ -25,7 +26,7 @@ impl Speaker {
         local: SocketAddr,
         now: Instant,
     ) -> Option<ConnectionId> {
-        let index = self.neighbor_by_address(canonical(remote.ip()))?;
+        let index = self.neighbor_at(remote)?;
         let id = self.new_connection(index);
         let mut taken = false;
         self.with_session(index, now, |session| {
@@ -183,13 +184,20 @@ impl Speaker {
         }
         let receiver = self.receiver(neighbor, local);
         if let Verdict::TreatAsWithdraw(error) = view.verdict {
-            tracing::warn!(neighbor = %neighbor.config.address, %error, "update treated as withdraw");
-            if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
-                neighbor.counters.treated_as_withdraw += 1;
-            }
+            self.note_defect(index, error);
         }
         let source = Source::neighbor(index);
         self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)
+    }
+
+    /// A peer that sends nothing but defects must not fill the log: the first is told, then the 2nd, 4th, 8th ...
+    fn note_defect(&mut self, index: u32, error: AttributeError) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        neighbor.counters.treated_as_withdraw += 1;
+        let count = neighbor.counters.treated_as_withdraw;
+        if count.is_power_of_two() {
+            tracing::warn!(neighbor = %neighbor.config.address, %error, count, "update treated as withdraw");
+        }
     }
 
     // Sessions.
@@ -238,20 +246,20 @@ impl Speaker {
         let address = neighbor.config.address;
         match event {
             SessionEvent::Up(negotiated) => {
-                neighbor.complete = crate::wire::FamilySet::EMPTY;
-                neighbor.counters.established += 1;
-                if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
-                    // From here on there is something that can go on forwarding.
-                    restart.forwarding = true;
-                }
-                self.begin_routes(index, &negotiated, now);
                 tracing::info!(neighbor = %address, asn = %negotiated.asn, "session up");
-                self.events.push_back(Event::SessionUp {
-                    neighbor: NeighborId(index),
-                    address,
-                    negotiated,
-                });
-                self.check_deferral();
+                neighbor.asked = Asked::default();
+                if let Some((connection, session)) = neighbor.session.save() {
+                    let session = Box::new(session);
+                    self.actions.push_back(Action::Keep { connection, session });
+                }
+                self.ask_who_does_not_say_the_end(index, &negotiated);
+                self.session_up(index, negotiated, Mark::EndOfRib, now);
+            }
+            SessionEvent::Resumed(negotiated) => {
+                tracing::info!(neighbor = %address, asn = %negotiated.asn, "session resumed");
+                self.expect_answers(index, &negotiated);
+                self.session_up(index, negotiated, Mark::Resume, now);
+                self.presume_sent(index);
             }
             SessionEvent::Down { reason, negotiated, keep_routes } => {
                 self.end_routes(index, &negotiated, keep_routes, now);
@@ -267,8 +275,24 @@ impl Speaker {
         }
     }
 
+    /// Routes flow; `mark` is what stands around our first ones.
+    fn session_up(&mut self, index: u32, negotiated: Arc<Negotiated>, mark: Mark, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let address = neighbor.config.address;
+        neighbor.complete = FamilySet::EMPTY;
+        neighbor.counters.established += 1;
+        if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
+            // From here on there is something that can go on forwarding.
+            restart.forwarding = true;
+        }
+        self.begin_routes(index, &negotiated, mark, now);
+        let neighbor = NeighborId(index);
+        self.events.push_back(Event::SessionUp { neighbor, address, negotiated });
+        self.check_deferral();
+    }
+
     /// The neighbour gets our routes, and its own count.
-    fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, now: Instant) {
+    fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, mark: Mark, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
         let Some((_, local, ..)) = neighbor.session.established() else { return };
         let address = neighbor.config.address;
@@ -289,7 +313,7 @@ impl Speaker {
         for (family, policy) in policies {
             let policy = self.egress.policy(policy);
             if let Some(table) = self.tables.get_mut(family) {
-                table.listen(index, policy, address);
+                table.listen(index, policy, address, mark);
             }
         }
     }
@@ -342,10 +366,12 @@ impl Speaker {
                 }
             }
             RouteRefresh::BEGIN if mark == Mark::Refresh => {
-                self.expect_all_again(index, refresh.family, now)
+                self.expect_all_again(index, refresh.family, now);
+                self.handle_answer_begun(index, refresh.family);
             }
             RouteRefresh::END if mark == Mark::Refresh => {
-                self.drop_unconfirmed(index, refresh.family)
+                self.drop_unconfirmed(index, refresh.family);
+                self.handle_answer_ended(index, refresh.family);
             }
             _ => {}
         }
@@ -353,22 +379,21 @@ impl Speaker {
 
     // Connections.
 
-    fn new_connection(&mut self, neighbor: u32) -> ConnectionId {
+    pub(super) fn new_connection(&mut self, neighbor: u32) -> ConnectionId {
         let id = ConnectionId(self.next_connection);
         self.next_connection += 1;
         self.connections.insert(id, Inbound { neighbor, rest: Vec::new() });
         id
     }
 
-    fn keep_connection(&mut self, id: ConnectionId, taken: bool) -> Option<ConnectionId> {
+    pub(super) fn keep_connection(
+        &mut self,
+        id: ConnectionId,
+        taken: bool,
+    ) -> Option<ConnectionId> {
         if !taken {
             self.connections.remove(&id);
         }
         taken.then_some(id)
     }
-}
-
-/// A listener for both families sees IPv4 neighbours as mapped addresses.
-fn canonical(address: IpAddr) -> IpAddr {
-    address.to_canonical()
 }

@@ -10,9 +10,11 @@ mod input;
 mod neighbor;
 mod output;
 mod restart;
+mod resume;
 mod view;
 
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use hashbrown::HashMap;
@@ -35,6 +37,7 @@ pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs,
 pub use event::{Action, BestPath, Event, PathSource};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
+pub use resume::SavedSession;
 pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.
@@ -72,10 +75,12 @@ pub struct Speaker {
     deferral: Deferral,
     /// Families whose local routes are all announced.
     ready: FamilySet,
+    /// What the process before us announced, as far as it was written down.
+    predecessor: Vec<RouteKey>,
     /// No timer of any neighbour is due before.
     wake_at: Option<Instant>,
-    actions: std::collections::VecDeque<Action>,
-    events: std::collections::VecDeque<Event>,
+    actions: VecDeque<Action>,
+    events: VecDeque<Event>,
     stopped: bool,
 }
 
@@ -93,10 +98,11 @@ impl Speaker {
             sweep_at: MINIMUM_SWEEP,
             egress: Egress::default(),
             ready: if config.restarting { FamilySet::EMPTY } else { FamilySet::ALL },
+            predecessor: Vec::new(),
             wake_at: deferral.until(),
             deferral,
-            actions: std::collections::VecDeque::new(),
-            events: std::collections::VecDeque::new(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
             stopped: false,
             config,
         };
@@ -119,7 +125,7 @@ impl Speaker {
         now: Instant,
     ) -> Result<NeighborId, NeighborError> {
         let address = config.address;
-        if self.neighbor_by_address(address).is_some() {
+        if self.neighbor_at(config.remote()).is_some() {
             return Err(NeighborError::Duplicate(address));
         }
         let families: FamilySet = config.families.iter().copied().collect();
@@ -282,9 +288,9 @@ impl Speaker {
         session
     }
 
-    fn neighbor_by_address(&self, address: IpAddr) -> Option<u32> {
+    fn neighbor_at(&self, remote: SocketAddr) -> Option<u32> {
         let is_it = |neighbor: &Option<Neighbor>| {
-            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.address == address)
+            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.is_at(remote))
         };
         self.neighbors.iter().position(is_it).and_then(|index| u32::try_from(index).ok())
     }

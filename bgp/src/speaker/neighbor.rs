@@ -14,6 +14,8 @@ pub(super) struct Neighbor {
     pub(super) retained: Option<Retained>,
     /// Families of which it has sent all it has, in this session.
     pub(super) complete: FamilySet,
+    /// What a resumed session still has to be told.
+    pub(super) asked: Asked,
     pub(super) counters: Counters,
 }
 
@@ -22,6 +24,15 @@ pub(super) struct Neighbor {
 pub(super) struct Retained {
     pub(super) families: FamilySet,
     pub(super) until: Instant,
+}
+
+/// Families of a resumed session whose routes the neighbour was asked for.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Asked {
+    /// It has not sent all of them yet.
+    pub(super) families: FamilySet,
+    /// It has begun to. An end without this is the end of what our predecessor had asked for, and read half of.
+    pub(super) begun: FamilySet,
 }
 
 /// Messages since the neighbour was added.
@@ -48,6 +59,7 @@ impl Neighbor {
             session,
             retained: None,
             complete: FamilySet::EMPTY,
+            asked: Asked::default(),
             counters: Counters::default(),
         }
     }

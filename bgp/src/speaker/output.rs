@@ -2,13 +2,13 @@
 
 use std::time::Instant;
 
-use super::{Action, BestPath, ConnectionId, Event, PathSource, Speaker};
+use super::{Action, BestPath, ConnectionId, Event, NeighborId, PathSource, Speaker};
 use crate::rib::RouteFamily;
 use crate::rib::adj_out::Transmit;
 use crate::rib::peers::{Peers, Source};
 use crate::rib::table::{Path, Table};
 use crate::types::AfiSafi;
-use crate::wire::{HEADER_LEN, UpdatePacker};
+use crate::wire::{EvpnPayload, FamilySet, HEADER_LEN, UpdatePacker};
 
 impl Speaker {
     /// What this connection should be sent now. To be called only when the transport can take it: UPDATEs are made
@@ -73,7 +73,7 @@ impl Speaker {
     }
 
     fn undeferred(&self) -> impl Iterator<Item = AfiSafi> {
-        crate::wire::FamilySet::ALL.iter().filter(|family| !self.deferral.holds(*family))
+        FamilySet::ALL.iter().filter(|family| !self.deferral.holds(*family))
     }
 
     fn poll_best_path(&mut self) -> Option<Event> {
@@ -101,9 +101,7 @@ fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<Best
             best: Some(attributes),
             source: Some(path_source(source, peers)),
         },
-        None => {
-            BestPath { key, payload: crate::wire::EvpnPayload::default(), best: None, source: None }
-        }
+        None => BestPath { key, payload: EvpnPayload::default(), best: None, source: None },
     })
 }
 
@@ -111,7 +109,7 @@ pub(super) fn path_source(source: Source, peers: &Peers) -> PathSource {
     source.neighbor_index().map_or(PathSource::Local, |index| {
         let peer = peers.get(source);
         PathSource::Neighbor {
-            id: super::NeighborId(index),
+            id: NeighborId(index),
             address: peer.address,
             external: peer.external,
         }

@@ -11,7 +11,7 @@ use super::{Event, GracefulRestartConfig, NeighborId, Speaker, SpeakerConfig};
 use crate::rib::peers::Source;
 use crate::session::negotiate::Negotiated;
 use crate::types::AfiSafi;
-use crate::wire::FamilySet;
+use crate::wire::{FamilySet, RouteRefresh};
 
 /// Families whose decision waits for all peers after our own restart.
 #[derive(Debug)]
@@ -22,12 +22,15 @@ pub(super) struct Deferral {
 
 impl Deferral {
     pub(super) fn new(config: &SpeakerConfig, now: Instant) -> Self {
-        match &config.graceful_restart {
-            Some(restart) if config.restarting => {
-                Self { families: FamilySet::ALL, until: Some(now + restart.selection_deferral) }
-            }
-            _ => Self { families: FamilySet::EMPTY, until: None },
+        if !config.restarting {
+            return Self { families: FamilySet::EMPTY, until: None };
         }
+        // Also without graceful restart: sessions may have been resumed.
+        let wait = config.graceful_restart.as_ref().map_or_else(
+            || GracefulRestartConfig::default().selection_deferral,
+            |restart| restart.selection_deferral,
+        );
+        Self { families: FamilySet::ALL, until: Some(now + wait) }
     }
 
     pub(super) fn holds(&self, family: AfiSafi) -> bool {
@@ -61,12 +64,31 @@ impl Speaker {
                     neighbor.config.families.contains(&family) && !neighbor.session.is_stopped();
                 offered
                     && neighbor.session.established().is_none_or(|(negotiated, ..)| {
-                        has_more_to_say(negotiated, family) && !neighbor.complete.contains(family)
+                        let complete = neighbor.complete.contains(family);
+                        neighbor.asked.families.contains(family)
+                            || has_more_to_say(negotiated, family) && !complete
                     })
             });
             if !waits {
                 self.end_deferral(family);
             }
+        }
+    }
+
+    /// A peer that does not preserve a family may say the end of its routes too early or never (FRR does both). With
+    /// enhanced route refresh it can be asked for all of them between two marks, which cannot be mistaken.
+    pub(super) fn ask_who_does_not_say_the_end(&mut self, index: u32, negotiated: &Negotiated) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        if !negotiated.route_refresh || !negotiated.enhanced_refresh {
+            return;
+        }
+        let promised = promises_an_end(negotiated);
+        let silent = negotiated.families.iter().filter(|family| !promised.contains(*family));
+        for family in silent.filter(|family| self.deferral.holds(*family)) {
+            neighbor.asked.families.insert(family);
+            neighbor.session.send(|_, out| {
+                RouteRefresh { family, subtype: RouteRefresh::REQUEST }.encode(out);
+            });
         }
     }
 
@@ -208,7 +230,14 @@ impl Speaker {
 /// RFC 4724 §4.1: nobody waits for a peer without graceful restart, nor for one that has restarted itself.
 fn has_more_to_say(negotiated: &Negotiated, family: AfiSafi) -> bool {
     negotiated.families.contains(family)
+        && promises_an_end(negotiated).contains(family)
         && negotiated.graceful_restart.as_ref().is_some_and(|restart| !restart.restarting)
+}
+
+/// The families that the peer's graceful restart capability lists.
+fn promises_an_end(negotiated: &Negotiated) -> FamilySet {
+    let families = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
+    families.map(|(family, _)| *family).collect()
 }
 
 fn stale_path_time(config: Option<&GracefulRestartConfig>) -> std::time::Duration {

@@ -1,6 +1,6 @@
 //! The speaker as its operator sees it. Copies, so that they can leave the engine's task.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -147,6 +147,15 @@ impl Speaker {
         }
     }
 
+    /// One destination, if it can be reached.
+    pub fn route(&self, key: &RouteKey) -> Option<RouteView> {
+        match key {
+            RouteKey::Ipv4(key) => route(&self.tables.ipv4, key, &self.peers),
+            RouteKey::Ipv6(key) => route(&self.tables.ipv6, key, &self.peers),
+            RouteKey::Evpn(key) => route(&self.tables.evpn, key, &self.peers),
+        }
+    }
+
     /// Destinations of a family that can be reached.
     pub fn route_count(&self, family: AfiSafi) -> usize {
         self.tables.get(family).map_or(0, |table| table.len())
@@ -181,11 +190,6 @@ impl Speaker {
         usage
     }
 
-    /// The neighbour with this address.
-    pub fn neighbor_id(&self, address: IpAddr) -> Option<NeighborId> {
-        self.neighbor_by_address(address).map(NeighborId)
-    }
-
     fn family_summary(
         &self,
         neighbor: u32,
@@ -204,19 +208,21 @@ impl Speaker {
 }
 
 fn routes<F: RouteFamily>(table: &Table<F>, peers: &Peers) -> Vec<RouteView> {
+    table.iter().map(|(key, paths)| route_view::<F>(key, paths, peers)).collect()
+}
+
+fn route<F: RouteFamily>(table: &Table<F>, key: &F::Key, peers: &Peers) -> Option<RouteView> {
+    table.get(key).map(|paths| route_view::<F>(key, paths, peers))
+}
+
+fn route_view<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peers) -> RouteView {
     let view = |path: &Path<F>| PathView {
         source: path_source(path.source, peers),
         attributes: Arc::clone(&path.attributes),
         payload: F::payload(&path.payload),
         stale: path.stale,
     };
-    table
-        .iter()
-        .map(|(key, paths)| RouteView {
-            key: F::route_key(key),
-            paths: paths.iter().map(view).collect(),
-        })
-        .collect()
+    RouteView { key: F::route_key(key), paths: paths.iter().map(view).collect() }
 }
 
 fn advertised<F: RouteFamily>(table: &Table<F>, neighbor: NeighborId) -> Vec<RouteKey> {

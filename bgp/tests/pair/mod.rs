@@ -4,6 +4,12 @@
 //! nothing more be taken from the writer. Time stands still until `advance`.
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test may stop where it stands, and needs some instant to count from"
+)]
 
 use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -11,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use bgp::speaker::{
     Action, BestPath, ConnectionId, Event, NeighborConfig, NeighborId, NeighborSummary, RemoteAs,
-    Route, RouteKey, SessionState, Speaker, SpeakerConfig,
+    Route, RouteKey, SavedSession, SessionState, Speaker, SpeakerConfig,
 };
 use bgp::types::{AfiSafi, Asn, Label, MacAddr, RouteDistinguisher, RouterId};
 use bgp::wire::{AttributeEditor, AttributeSet, EvpnKey, EvpnPayload, ExtCommunity, NextHop};
@@ -30,6 +36,8 @@ pub(crate) struct Node {
     pub(crate) events: Vec<Event>,
     /// The newest report of each destination.
     pub(crate) best: HashMap<RouteKey, BestPath>,
+    /// What a keeper has of it.
+    pub(crate) kept: HashMap<ConnectionId, SavedSession>,
     alive: bool,
 }
 
@@ -93,6 +101,7 @@ impl Network {
             address,
             events: Vec::new(),
             best: HashMap::new(),
+            kept: HashMap::new(),
             alive: true,
         });
         self.nodes.len() - 1
@@ -120,6 +129,49 @@ impl Network {
                     wire.pipes[end].closed = true;
                 }
             }
+        }
+    }
+
+    /// kill -9 while somebody keeps the connections open.
+    pub(crate) fn kill_kept(&mut self, node: usize) {
+        self.nodes[node].alive = false;
+    }
+
+    /// A new process that goes on with the sessions it can, after `prepare` has told it its neighbours.
+    pub(crate) fn resume(
+        &mut self,
+        node: usize,
+        config: SpeakerConfig,
+        prepare: impl FnOnce(&mut Self),
+    ) -> usize {
+        let slot = &mut self.nodes[node];
+        let mut kept = std::mem::take(&mut slot.kept);
+        slot.speaker = Speaker::new(config, self.now);
+        slot.events.clear();
+        slot.best.clear();
+        slot.alive = true;
+        prepare(self);
+        let mut resumed = 0;
+        for wire in &mut self.wires {
+            for side in 0..2 {
+                let Some(end) = wire.ends[side].filter(|end| end.node == node) else { continue };
+                let saved = kept.remove(&end.connection);
+                let connection =
+                    saved.and_then(|saved| self.nodes[node].speaker.resume(&saved, self.now));
+                resumed += usize::from(connection.is_some());
+                wire.pipes[side].closed = connection.is_none();
+                wire.ends[side] = connection.map(|connection| End { node, connection });
+            }
+        }
+        self.settle();
+        resumed
+    }
+
+    /// A keeper goes on holding what it gave back.
+    pub(crate) fn keep_again(&mut self, node: usize, saved: SavedSession) {
+        let ends = self.wires.iter().flat_map(|wire| wire.ends.iter().flatten());
+        for end in ends.filter(|end| end.node == node) {
+            self.nodes[node].kept.insert(end.connection, saved.clone());
         }
     }
 
@@ -305,6 +357,11 @@ impl Network {
                     Action::Connect { neighbor, remote, .. } => {
                         self.connect(node, neighbor, remote)
                     }
+                    Action::Keep { connection, session } => {
+                        // Through bytes, as a keeper has it.
+                        let session = SavedSession::decode(&session.encode()).unwrap();
+                        self.nodes[node].kept.insert(connection, session);
+                    }
                     Action::Close { connection, last_words } => {
                         self.close(End { node, connection }, &last_words)
                     }
@@ -328,7 +385,7 @@ impl Network {
     fn take(&mut self, wire: usize, side: usize) -> bool {
         let wire = &mut self.wires[wire];
         let Some(end) = wire.ends[side] else { return false };
-        if wire.pipes[side].bytes.len() >= WINDOW {
+        if wire.pipes[side].bytes.len() >= WINDOW || !self.nodes[end.node].alive {
             return false;
         }
         match self.nodes[end.node].speaker.poll_transmit(end.connection, WINDOW) {
@@ -346,7 +403,7 @@ impl Network {
         let Some(reader) = wire.ends[1 - side] else { return false };
         let writer = wire.nodes[side];
         let lost = self.cut.contains(&(writer, reader.node));
-        if wire.stalled || lost {
+        if wire.stalled || lost || !self.nodes[reader.node].alive {
             return false;
         }
         let pipe = &mut wire.pipes[side];
@@ -419,8 +476,7 @@ impl Network {
 
     /// Attributes of the best path.
     pub(crate) fn best(&self, node: usize, key: &RouteKey) -> Option<AttributeSet> {
-        let routes = self.nodes[node].speaker.routes(key.family());
-        let route = routes.into_iter().find(|route| route.key == *key)?;
+        let route = self.nodes[node].speaker.route(key)?;
         route.paths.first().map(|path| AttributeSet::clone(&path.attributes))
     }
 

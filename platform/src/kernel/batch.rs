@@ -3,6 +3,9 @@
 //! Both halves of a remote MAC that stand side by side become one message. If that is refused, or only one half is there to
 //! be deleted, the halves go again one by one, so that each gets its own answer.
 
+#[cfg(test)]
+mod tests;
+
 use super::link_request::{self, NewLink};
 use super::message::{Acknowledgement, Request};
 use super::{Change, Errno, FdbTable, KernelError, Object};

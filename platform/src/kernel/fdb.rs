@@ -9,8 +9,10 @@
 //!   entry added without it (by hand, or by FRR) takes it from all, and we cannot put it back while the list exists.
 //! - `NLM_F_REPLACE` is refused on a flood list; `NLM_F_APPEND` of what is there is success.
 //! - A VXLAN device wants `NUD_REACHABLE` or `NUD_PERMANENT` in every new entry. With `NUD_NOARP` beside it, the entry
-//!   survives that the device goes down and up.
+//!   survives that the device goes down and up; without, it reads back as FRR's does, which is what scripts know.
 //! - Replacing moves a MAC from another port of the bridge. The kernel announces the new place only.
+//! - Both halves in one message on a link that is no port of a bridge: the kernel makes the VXLAN half, says yes, and is
+//!   silent about the other. Only reading back tells.
 //! - Deleting a flood entry needs its destination; deleting a destination that is not in the list is success.
 
 use std::fmt;
@@ -110,7 +112,6 @@ impl FdbEntry {
         Self {
             table: FdbTable::Vxlan,
             destination: Some(destination),
-            state: FdbState::Static,
             ..Self::remote_in_bridge(vxlan, mac)
         }
     }
@@ -214,9 +215,10 @@ impl FdbEntry {
         message.header.family = AddressFamily::Bridge;
         message.header.ifindex = self.ifindex;
         message.header.state = NeighbourState::from(match (self.state, self.table) {
-            (FdbState::Permanent, _) => NUD_PERMANENT,
+            (FdbState::Permanent, FdbTable::Vxlan) => NUD_NOARP | NUD_PERMANENT,
+            (FdbState::Permanent, FdbTable::Bridge) => NUD_PERMANENT,
             (FdbState::Static, FdbTable::Vxlan) => NUD_NOARP | NUD_REACHABLE,
-            (FdbState::Static, _) => NUD_NOARP,
+            (FdbState::Static, FdbTable::Bridge) => NUD_NOARP,
             (FdbState::Dynamic, _) => NUD_REACHABLE,
         });
         message.header.flags = tables;

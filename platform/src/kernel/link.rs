@@ -31,7 +31,7 @@ pub struct Link {
     pub port: Option<BridgePort>,
     /// The operator's description.
     pub alias: Option<String>,
-    /// The link below it (a VLAN's) or the other end (a veth's).
+    /// The link below it, for instance a VLAN's. Not the other end of a veth, which the kernel does not announce.
     pub lower: Option<Ifindex>,
     /// The kernel's id of the namespace in which `lower` is, when it is not this one.
     pub lower_namespace: Option<i32>,
@@ -146,6 +146,9 @@ impl Link {
                 LinkAttribute::LinkInfo(infos) => link.take_infos(infos),
                 _ => {}
             }
+        }
+        if link.kind == LinkKind::Veth {
+            (link.lower, link.lower_namespace) = (None, None);
         }
         link
     }

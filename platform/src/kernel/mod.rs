@@ -17,7 +17,11 @@ mod batch;
 mod bridge;
 mod dataplane;
 mod error;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
 mod fdb;
+#[cfg(test)]
+mod golden;
 mod link;
 mod link_request;
 mod message;

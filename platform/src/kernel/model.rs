@@ -4,11 +4,16 @@
 //! - a link that is deleted takes its addresses, neighbours, FDB entries, nexthops and routes along;
 //! - a link that goes down takes along its nexthops and the IPv4 routes that have no other way (IPv6 routes are announced);
 //!   a link that only loses its carrier takes its nexthops along;
+//! - a link that leaves its bridge takes along what the bridge knew about it;
 //! - a nexthop that goes away leaves its groups and takes its routes along;
 //! - an address that goes away takes the routes along that name it as their source;
 //! - a MAC that moves to another port of a bridge is announced there, and its old place is not.
 //!
-//! Every lookup and every change of one entry costs the same whatever the size of the tables.
+//! Looking up or changing one FDB entry, neighbour or route costs the same whatever the size of the tables. Only what befalls a
+//! whole link, nexthop or address walks a table.
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -17,7 +22,7 @@ use foldhash::fast::RandomState;
 
 use super::{
     Address, FdbEntry, FdbTable, Ifindex, Key, Link, MacAddr, Neighbor, Nexthop, NexthopKind,
-    Notification, Object, Route, Via,
+    Notification, Object, Route, RouteKind, Via,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -190,9 +195,14 @@ impl Model {
                 return;
             }
         }
+        let left =
+            before.and_then(|before| before.master).filter(|master| link.master != Some(*master));
         let (up, running) = (link.up, link.running);
         self.links.insert(index, link);
         dirty.push(Key::Link(index));
+        if let Some(bridge) = left {
+            self.remove_fdb_in(bridge, index, dirty);
+        }
         if !up || !running {
             self.remove_nexthops_on(index, dirty);
         }
@@ -318,6 +328,7 @@ impl Model {
     }
 
     fn remove_link(&mut self, index: Ifindex, dirty: &mut Vec<Key>) -> bool {
+        let existed = self.links.remove(&index).is_some();
         self.remove_nexthops_on(index, dirty);
         self.remove_dead_routes(index, dirty);
         if let Some(on) = self.on_link.get(&index) {
@@ -332,7 +343,19 @@ impl Model {
                 self.remove(key, dirty);
             }
         }
-        self.links.remove(&index).is_some()
+        existed
+    }
+
+    /// What a bridge knew about one of its ports.
+    fn remove_fdb_in(&mut self, bridge: Ifindex, port: Ifindex, dirty: &mut Vec<Key>) {
+        let lost: Vec<Key> = self
+            .fdb_of(port)
+            .filter(|entry| entry.table == FdbTable::Bridge && entry.master == Some(bridge))
+            .map(FdbEntry::key)
+            .collect();
+        for key in lost {
+            self.remove(key, dirty);
+        }
     }
 
     /// Routes whose every hop is on a link that is gone or down.
@@ -351,10 +374,12 @@ impl Model {
     }
 
     fn is_dead(&self, key: &Key) -> bool {
-        let is_down = |ifindex| self.links.get(&ifindex).is_none_or(|link| !link.up);
-        self.routes.get(key).is_some_and(|route| match &route.via {
-            Via::Hops(hops) => hops.iter().all(|hop| is_down(hop.ifindex)),
-            Via::Nexthop(_) => false,
+        let Some(route) = self.routes.get(key) else { return false };
+        let Via::Hops(hops) = &route.via else { return false };
+        hops.iter().all(|hop| match self.links.get(&hop.ifindex) {
+            // An address stays this machine's own while its link is down.
+            Some(link) => !link.up && route.kind != RouteKind::Local,
+            None => true,
         })
     }
 

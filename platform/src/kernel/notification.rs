@@ -1,5 +1,8 @@
 //! What the kernel tells when something changed.
 
+#[cfg(test)]
+mod tests;
+
 use netlink_packet_core::{DecodeError, Parseable};
 use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressMessage;

@@ -1,4 +1,8 @@
 //! Routes.
+//!
+//! The kernel can hold several routes of one key (same table, prefix and metric). For IPv6 they are read as one with several
+//! hops, as the kernel itself shows them. The exceptions are those that it makes for every link by itself, to link-local and
+//! multicast prefixes: nobody routes by them, and they are not read at all.
 
 use std::net::IpAddr;
 
@@ -223,7 +227,7 @@ impl Route {
         matches!(self.prefix, IpNet::V4(_))
     }
 
-    /// `None`: not a route of an IP table (a cached exception, another family).
+    /// `None`: not a route that anybody asked for: a cached exception, another family, a route that every link has.
     pub(super) fn decode(message: &RouteMessage) -> Option<Self> {
         let header = &message.header;
         if header.flags.contains(RouteFlags::Cloned) {
@@ -275,7 +279,13 @@ impl Route {
             hops.push(hop);
         }
         route.via = nexthop.map_or(Via::Hops(hops), Via::Nexthop);
-        Some(route)
+        let of_every_link = match route.prefix {
+            IpNet::V6(prefix) => {
+                prefix.addr().is_unicast_link_local() || prefix.addr().is_multicast()
+            }
+            IpNet::V4(_) => false,
+        };
+        (!of_every_link).then_some(route)
     }
 }
 

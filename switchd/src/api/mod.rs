@@ -23,7 +23,12 @@ pub const DEFAULT_SOCKET: &str = "/run/switchd/switchd.sock";
     unused_qualifications,
     reason = "generated from the proto file, which has the documentation"
 )]
-#[allow(clippy::all, clippy::allow_attributes_without_reason, reason = "generated")]
+#[allow(
+    clippy::all,
+    clippy::allow_attributes_without_reason,
+    clippy::too_many_lines,
+    reason = "generated"
+)]
 pub mod proto {
     tonic::include_proto!("switchd.v1");
 }

@@ -234,6 +234,7 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
                     .is_some_and(|negotiated| negotiated.families.contains(family.family)),
                 prefixes_received: family.received as u64,
                 prefixes_sent: family.sent as u64,
+                prefixes_pending: family.pending as u64,
             })
             .collect(),
     }

@@ -48,6 +48,8 @@ struct BgpTable {
     connect_retry: Option<Spanned<u16>>,
     #[serde(default = "yes")]
     graceful_restart: bool,
+    #[serde(default = "yes")]
+    non_stop_routing: bool,
     restart_time: Option<Spanned<u16>>,
     #[serde(default)]
     networks: Vec<Spanned<String>>,
@@ -157,6 +159,7 @@ impl BgpTable {
                 })
                 .map(|seconds| Duration::from_secs(seconds.into()))?,
             graceful_restart: self.graceful_restart,
+            non_stop_routing: self.non_stop_routing,
             restart_time: self.restart_time.map_or(Ok(RESTART_TIME), |value| {
                 in_range(value, "restart-time", 1..=MAX_RESTART_TIME)
             })?,

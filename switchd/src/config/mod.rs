@@ -43,6 +43,8 @@ pub struct Bgp {
     pub connect_retry: Duration,
     /// Offer graceful restart (RFC 4724), so that a restart of switchd loses no forwarding.
     pub graceful_restart: bool,
+    /// Keep the TCP connections of BGP sessions open while switchd restarts.
+    pub non_stop_routing: bool,
     /// How many seconds peers are asked to keep our routes while we restart.
     pub restart_time: u16,
     /// Prefixes to announce.

@@ -1,6 +1,7 @@
 //! `show bgp ...`
 
 use std::fmt::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Map, Value, json};
 
@@ -88,12 +89,15 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
     let peers: Map<String, Value> = members(summary, name)
         .map(|(neighbor, family)| {
             let age = neighbor.state_age_ms.unwrap_or(0);
-            let peer = json!({
+            let mut peer = json!({
                 "remoteAs": neighbor.remote_as,
                 "localAs": neighbor.local_as,
                 "version": 4,
                 "msgRcvd": neighbor.messages_received,
                 "msgSent": neighbor.messages_sent,
+                // Messages are worked off as they are read; what waits to be sent is counted in routes.
+                "inq": 0,
+                "outq": family.prefixes_pending,
                 "peerUptime": neighbor.state_age_ms.map_or_else(|| "never".to_owned(), table::uptime),
                 "peerUptimeMsec": age,
                 "pfxRcd": family.prefixes_received,
@@ -104,6 +108,9 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
                 "connectionsDropped": neighbor.connections_dropped,
                 "idType": if neighbor.address.contains(':') { "ipv6" } else { "ipv4" },
             });
+            if neighbor.state_age_ms.is_some() {
+                peer["peerUptimeEstablishedEpoch"] = seconds_since_1970().saturating_sub(age / 1000).into();
+            }
             (neighbor.address.clone(), peer)
         })
         .collect();
@@ -123,6 +130,10 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
         "totalPeers": total,
         "dynamicPeers": 0,
     })
+}
+
+fn seconds_since_1970() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |time| time.as_secs())
 }
 
 fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> String {
@@ -199,6 +210,9 @@ fn evpn_routes_json(routes: &[BgpRoute]) -> Value {
 
 fn evpn_path_json(route: &BgpRoute, path: &BgpPath) -> Value {
     let mut value = path_json(path);
+    if let [_only] = route.paths.as_slice() {
+        value["selectionReason"] = "First path received".into();
+    }
     if let Some(evpn) = &route.evpn {
         value["routeType"] = evpn.route_type.into();
         value["ethTag"] = evpn.ethernet_tag.into();

@@ -149,33 +149,15 @@ impl Switch {
     }
 
     fn plug(&self, cable: Cable, far: &Namespace) -> Result<(), FabricError> {
-        let far_port = cable.far_port.clone();
-        let far_namespace = far.as_fd().as_raw_fd();
-        self.namespace.run(move |kernel| {
-            kernel.create_link(&NewLink {
-                name: cable.port,
-                kind: LinkKind::Veth,
-                lower: None,
-                peer: Some((
-                    cable.far_port,
-                    LinkSettings {
-                        namespace: Some(platform::kernel::Namespace::Fd(far_namespace)),
-                        mac: cable.mac,
-                        mtu: Some(cable.mtu),
-                        ..LinkSettings::default()
-                    },
-                )),
-                settings: LinkSettings {
-                    up: Some(true),
-                    mtu: Some(cable.mtu),
-                    ..LinkSettings::default()
-                },
-            })
-        })??;
+        let Cable { port, far_port, mtu, mac } = cable;
+        let far_namespace = platform::kernel::Namespace::Fd(far.as_fd().as_raw_fd());
+        let near = LinkSettings { up: Some(true), mtu: Some(mtu), ..LinkSettings::default() };
+        let settings = LinkSettings { mac, ..near.clone() };
+        let link = NewLink::veth(port, far_port.clone(), Some(far_namespace)).with(near);
+        self.namespace.run(move |kernel| kernel.create_link(&link))??;
         far.run(move |kernel| {
             let index = index_of(kernel, &far_port)?;
-            Ok(kernel
-                .change_link(index, &LinkSettings { up: Some(true), ..LinkSettings::default() })?)
+            Ok(kernel.change_link(index, &settings)?)
         })?
     }
 
@@ -189,11 +171,13 @@ impl Switch {
             let bridge_name = format!("br{vni}");
             let device_name = format!("vxlan{vni}");
             let bridge = Bridge { multicast_snooping: false, ..Bridge::default() };
-            kernel.create_link(&new_link(&bridge_name, LinkKind::Bridge(bridge), up.clone()))?;
+            kernel.create_link(
+                &NewLink::new(&bridge_name, LinkKind::Bridge(bridge)).with(up.clone()),
+            )?;
             let bridge = index_of(kernel, &bridge_name)?;
             let into_bridge = LinkSettings { master: Some(bridge), ..up };
-            let vxlan = LinkKind::Vxlan(Vxlan::new(vni, local.into()));
-            kernel.create_link(&new_link(&device_name, vxlan, into_bridge.clone()))?;
+            let vxlan = Vxlan::new(vni, local.into());
+            kernel.create_link(&NewLink::vxlan(&device_name, vxlan).with(into_bridge.clone()))?;
             for port in &ports {
                 let index = index_of(kernel, port)?;
                 kernel.change_link(index, &into_bridge)?;
@@ -338,10 +322,6 @@ struct Cable {
     mac: Option<MacAddr>,
 }
 
-fn new_link(name: &str, kind: LinkKind, settings: LinkSettings) -> NewLink {
-    NewLink { name: name.to_owned(), kind, lower: None, peer: None, settings }
-}
-
 fn index_of(kernel: &mut Socket, name: &str) -> Result<u32, FabricError> {
     kernel
         .link_named(name)?
@@ -358,9 +338,10 @@ fn add_address(kernel: &mut Socket, ifindex: u32, prefix: Ipv4Net) -> Result<(),
     Ok(())
 }
 
+/// Without a session keeper: it would outlive the demo by the hold time.
 fn configuration(asn: u32, router_id: Ipv4Addr, neighbors: &[(Ipv4Addr, u32)]) -> String {
     let head = format!(
-        "[bgp]\nasn = {asn}\nrouter-id = \"{router_id}\"\nredistribute = [\"connected\"]\nconnect-retry = 1\n\n[evpn]\nadvertise-all-vni = true\n"
+        "[bgp]\nasn = {asn}\nrouter-id = \"{router_id}\"\nredistribute = [\"connected\"]\nconnect-retry = 1\nnon-stop-routing = false\n\n[evpn]\nadvertise-all-vni = true\n"
     );
     let tables = neighbors.iter().map(|(address, remote_as)| {
         format!(

@@ -16,6 +16,8 @@ const SPINE_AS: u32 = 65000;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How long an isolated tenant tries before we believe that it cannot.
 const FUTILE: Duration = Duration::from_millis(500);
+/// How long B goes on after A is gone: whatever the deletion broke would show by then.
+const AFTERMATH: Duration = Duration::from_secs(1);
 const BACKGROUND_INTERVAL: Duration = Duration::from_millis(5);
 
 const VMS: [&str; 3] = ["web", "app", "db"];
@@ -202,6 +204,7 @@ fn delete_a(
         return Err(FabricError::NotAsTold(format!("VNI {vni} is still in a table")));
     }
     narrator.say("    no bridge, device, MAC or route of A on any switch");
+    std::thread::sleep(AFTERMATH);
     let loss = background.stop().map_err(io_error("ping"))?;
     report.lost_packets = Some(loss.lost);
     narrator.say(format_args!("    B sent {} packets meanwhile and lost {}", loss.sent, loss.lost));

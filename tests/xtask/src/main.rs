@@ -5,7 +5,7 @@
 //! command fails unless `--allow-skips` says that this is accepted.
 
 use std::env;
-use std::ffi::OsStr;
+use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
@@ -20,11 +20,6 @@ const ROOT_SUITES: &str = "package(tests) | binary(kernel_root)";
 
 /// Seconds that each fuzz target runs in CI.
 const FUZZ_SECONDS: u32 = 5;
-
-/// Coverage instrumentation for libFuzzer from stable code generation options: neither nightly nor cargo-fuzz is needed.
-const FUZZ_RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
-    -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 const USAGE: &str = "usage: cargo xtask check [--allow-skips]   set up, then run all that CI runs
        cargo xtask fuzz [SECONDS]         run every fuzz target for so long (default 5)";
@@ -67,7 +62,13 @@ fn check(allow_skips: bool) -> Outcome {
     })?;
     step("documentation tests", || cargo(&["test", "--workspace", "--doc", "--quiet"]))?;
     if root {
-        step("shell scripts", || run(Command::new("shellcheck").arg(".ci/run")))?;
+        step("shell scripts", || {
+            run(Command::new("shellcheck").args([
+                ".ci/run",
+                "bgp/fuzz/run.sh",
+                "platform/fuzz/run.sh",
+            ]))
+        })?;
         step("fuzz targets", || fuzz(FUZZ_SECONDS))?;
     }
     step("build the binaries under test", || {
@@ -179,50 +180,33 @@ fn tests(root: bool) -> Outcome {
     run(&mut command)
 }
 
+/// Every target from its corpus. `run.sh` builds on stable Rust, without cargo-fuzz.
 fn fuzz(seconds: u32) -> Outcome {
     for package in ["bgp", "platform"] {
         let directory = Path::new(package).join("fuzz");
         for target in fuzz_targets(&directory)? {
-            run_fuzz_target(&directory, &target, seconds)?;
+            run(Command::new(directory.join("run.sh")).arg(target).args([
+                format!("-max_total_time={seconds}"),
+                "-timeout=5".to_owned(),
+                "-verbosity=0".to_owned(),
+                "-print_final_stats=1".to_owned(),
+            ]))?;
         }
     }
     Ok(())
 }
 
-fn fuzz_targets(directory: &Path) -> Result<Vec<String>, String> {
-    let folder = directory.join("fuzz_targets");
-    let entries = fs::read_dir(&folder)
-        .map_err(|error| format!("cannot read {}: {error}", folder.display()))?;
-    let mut targets: Vec<String> = entries
-        .filter_map(Result::ok)
-        .map(|entry| entry.path())
-        .filter(|path| path.extension() == Some(OsStr::new("rs")))
-        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
-        .collect();
+/// A target is what has a corpus.
+fn fuzz_targets(directory: &Path) -> Result<Vec<OsString>, String> {
+    let corpora = directory.join("corpus");
+    let entries = fs::read_dir(&corpora)
+        .map_err(|error| format!("cannot read {}: {error}", corpora.display()))?;
+    let mut targets: Vec<OsString> =
+        entries.filter_map(Result::ok).map(|entry| entry.file_name()).collect();
     targets.sort();
     if targets.is_empty() {
-        Err(format!("no fuzz targets in {}", folder.display()))
+        Err(format!("no fuzz targets in {}", corpora.display()))
     } else {
         Ok(targets)
     }
-}
-
-/// Runs from the corpus in the tree; what it finds in passing goes to a folder under `target`, not into the tree.
-fn run_fuzz_target(directory: &Path, target: &str, seconds: u32) -> Outcome {
-    let found = directory.join("target/found").join(target);
-    fs::create_dir_all(&found)
-        .map_err(|error| format!("cannot create {}: {error}", found.display()))?;
-    let found = fs::canonicalize(found).map_err(|error| error.to_string())?;
-    run(Command::new("cargo")
-        .current_dir(directory)
-        .args(["run", "--release", "--quiet", "--bin", target, "--"])
-        .arg(found)
-        .arg(format!("corpus/{target}"))
-        .args([
-            format!("-max_total_time={seconds}"),
-            "-timeout=5".to_owned(),
-            "-verbosity=0".to_owned(),
-            "-print_final_stats=1".to_owned(),
-        ])
-        .env("RUSTFLAGS", FUZZ_RUSTFLAGS))
 }

@@ -1,0 +1,141 @@
+//! FRR: zebra and bgpd in a node, asked through vtysh.
+
+use std::{fs, path::PathBuf};
+
+use serde_json::Value;
+
+use crate::{Node, PATIENCE, Process, Result, ensure, eventually, node, require};
+
+/// A running FRR.
+#[derive(Debug)]
+pub struct Frr {
+    node: Node,
+    dir: PathBuf,
+    // Dropped in this order: bgpd first, so that it can still withdraw from zebra.
+    bgpd: Process,
+    zebra: Process,
+}
+
+impl Frr {
+    /// Starts zebra and bgpd with this bgpd configuration.
+    ///
+    /// # Errors
+    /// FRR is not installed, or did not come up.
+    pub fn start(node: &Node, bgpd_config: &str) -> Result<Self> {
+        require(&["zebra", "bgpd", "vtysh"])?;
+        let dir = node.dir().join("frr");
+        fs::create_dir_all(&dir)?;
+        fs::write(dir.join("bgpd.conf"), format!("hostname {}\n{bgpd_config}", node.name()))?;
+        fs::write(dir.join("zebra.conf"), format!("hostname {}\n", node.name()))?;
+        let dir_text = dir.display();
+        node.run(&format!("chown -R frr:frr {dir_text}"))?;
+        let (zebra, bgpd) = spawn(node, &dir)?;
+        Ok(Self { node: node.clone(), dir, bgpd, zebra })
+    }
+
+    /// Where it runs.
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Runs one vtysh command.
+    ///
+    /// # Errors
+    /// vtysh failed.
+    pub fn vtysh(&self, command: &str) -> Result<String> {
+        let socket = self.dir.display().to_string();
+        self.node.run_words(&["vtysh", "--vty_socket", &socket, "-c", command])
+    }
+
+    /// What `show WHAT json` prints.
+    ///
+    /// # Errors
+    /// vtysh failed or printed no JSON.
+    pub fn show(&self, what: &str) -> Result<Value> {
+        node::parse(what, &self.vtysh(&format!("show {what} json"))?)
+    }
+
+    /// Waits until every configured neighbour of the IPv4 unicast and L2VPN EVPN families is established.
+    ///
+    /// # Errors
+    /// One is not.
+    pub fn wait_established(&self, neighbors: usize) -> Result {
+        eventually(PATIENCE, || {
+            for family in ["ipv4Unicast", "l2VpnEvpn"] {
+                let summary = self.show("bgp summary")?;
+                let peers = summary[family]["peers"].as_object().cloned().unwrap_or_default();
+                let up = peers.values().filter(|peer| peer["state"] == "Established").count();
+                ensure!(
+                    up >= neighbors,
+                    "{}: {up} of {neighbors} neighbours up in {family}",
+                    self.node.name()
+                );
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends both daemons, as an upgrade of the package does, without waiting for anything else.
+    ///
+    /// # Errors
+    /// They did not end.
+    pub fn stop(&mut self) -> Result {
+        self.bgpd.terminate()?;
+        self.zebra.terminate()?;
+        Ok(())
+    }
+
+    /// Starts both daemons again after [`Frr::stop`].
+    ///
+    /// # Errors
+    /// They did not come up.
+    pub fn start_again(&mut self) -> Result {
+        (self.zebra, self.bgpd) = spawn(&self.node, &self.dir)?;
+        Ok(())
+    }
+
+    /// Kills bgpd in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// It was gone already.
+    pub fn kill9_bgpd(&mut self) -> Result {
+        self.bgpd.kill9()
+    }
+}
+
+fn spawn(node: &Node, dir: &std::path::Path) -> Result<(Process, Process)> {
+    for leftover in ["zserv.api", "zebra.vty", "bgpd.vty"] {
+        let _ = fs::remove_file(dir.join(leftover));
+    }
+    let start = |daemon: &str, ready: &str| {
+        let file = |name: String| dir.join(name).display().to_string();
+        let program = format!("/usr/lib/frr/{daemon}");
+        let (config, pid) = (file(format!("{daemon}.conf")), file(format!("{daemon}.pid")));
+        let (zserv, vty) = (file("zserv.api".into()), dir.display().to_string());
+        let words = [
+            &program,
+            "-f",
+            &config,
+            "-i",
+            &pid,
+            "-z",
+            &zserv,
+            "--vty_socket",
+            &vty,
+            "-P",
+            "0",
+            "--log",
+            "stdout",
+        ];
+        let mut process = Process::start(node, daemon, &words)?;
+        eventually(PATIENCE, || {
+            process.ensure_running()?;
+            ensure!(dir.join(ready).exists(), "{daemon} has not opened {ready}");
+            Ok(())
+        })?;
+        Ok::<_, crate::LabError>(process)
+    };
+    let zebra = start("zebra", "zserv.api")?;
+    let bgpd = start("bgpd", "bgpd.vty")?;
+    Ok((zebra, bgpd))
+}
