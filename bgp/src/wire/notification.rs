@@ -111,6 +111,11 @@ impl Notification {
         Self::with_data(UPDATE, 2, attribute)
     }
 
+    /// Optional and transitive bits that are not those of the attribute; the data is the attribute.
+    pub const fn attribute_flags_error(attribute: Vec<u8>) -> Self {
+        Self::with_data(UPDATE, 4, attribute)
+    }
+
     /// An MP_REACH_NLRI or MP_UNREACH_NLRI whose routes cannot be named; the data is the attribute.
     pub const fn optional_attribute_error(attribute: Vec<u8>) -> Self {
         Self::with_data(UPDATE, 9, attribute)

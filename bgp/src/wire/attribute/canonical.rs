@@ -100,6 +100,11 @@ pub(crate) fn rewrite(
     four_octet_as: bool,
     out: &mut Vec<u8>,
 ) {
+    let start = out.len();
+    if four_octet_as && rewrite_in_order(block, discarded, out) {
+        return;
+    }
+    out.truncate(start);
     let mut seen = AttributeCodes::EMPTY;
     let mut kept: SmallVec<[RawAttribute<'_>; 16]> = raw_attributes(block)
         .filter(|attribute| {
@@ -115,8 +120,7 @@ pub(crate) fn rewrite(
     let superseded = if four_octet_as { None } else { Some(Superseding::of(find)) };
     for attribute in &kept {
         let RawAttribute { flags: received, code, value } = *attribute;
-        let flags = known_flags(code)
-            .map_or(OPTIONAL | TRANSITIVE | PARTIAL, |expected| flags(received, expected, 0));
+        let flags = canonical_flags(received, code);
         match (code, &superseded) {
             (code::AS4_PATH | code::AS4_AGGREGATOR, _) => {}
             (code::AS_PATH, Some(superseding)) => {
@@ -131,6 +135,32 @@ pub(crate) fn rewrite(
             _ => write_attribute(flags, code, value, out),
         }
     }
+}
+
+/// The same for a block whose attributes are in order, and need no change but of flags and length fields. FRR's are like
+/// that: its AS_PATH always has a long length field. `false`: it is not so, and `out` has too much.
+fn rewrite_in_order(block: &[u8], discarded: &AttributeCodes, out: &mut Vec<u8>) -> bool {
+    out.reserve(block.len());
+    let mut last = None;
+    for attribute in raw_attributes(block).filter(|attribute| piece(attribute.code).is_some()) {
+        let RawAttribute { flags, code, value } = attribute;
+        let is_special =
+            matches!(code, code::LARGE_COMMUNITIES | code::AS4_PATH | code::AS4_AGGREGATOR);
+        if last >= Some(code) || is_special {
+            return false;
+        }
+        last = Some(code);
+        if attribute.is_kept() && !discarded.contains(code) {
+            write_attribute(canonical_flags(flags, code), code, value, out);
+        }
+    }
+    true
+}
+
+/// Flags without the length bit, which depends on the value.
+fn canonical_flags(received: u8, code: u8) -> u8 {
+    known_flags(code)
+        .map_or(OPTIONAL | TRANSITIVE | PARTIAL, |expected| flags(received, expected, 0))
 }
 
 /// Appends an attribute with the shortest length field. Values are within 65535 octets: they come from one, or the editor

@@ -64,6 +64,10 @@ impl<'a, 'c> Scan<'a, 'c> {
         let mut rest = block;
         while !rest.is_empty() {
             let Some((attribute, after)) = split_attribute(rest) else {
+                if let [_, code::MP_REACH_NLRI | code::MP_UNREACH_NLRI, ..] = rest {
+                    // The routes in it cannot all be named, and so not be withdrawn (RFC 7606 §3 (j)).
+                    return Err(Notification::optional_attribute_error(rest.to_vec()));
+                }
                 scan.withdraw(0, Defect::Overrun);
                 break;
             };
@@ -138,10 +142,11 @@ impl<'a, 'c> Scan<'a, 'c> {
                     at,
                     octets,
                 );
-                // MP attributes are read whatever their flags: they name the routes to withdraw.
-                let outcome = self.known(code, value, octets)?;
                 if flags & (OPTIONAL | TRANSITIVE) == expected {
-                    outcome
+                    self.known(code, value, octets)?
+                } else if matches!(code, code::MP_REACH_NLRI | code::MP_UNREACH_NLRI) {
+                    // RFC 7606 §5.3: then what is in it is not to be trusted either.
+                    return Err(Notification::attribute_flags_error(octets.to_vec()));
                 } else {
                     Outcome::Withdraw(Defect::Flags(flags))
                 }

@@ -188,7 +188,9 @@ fn every_defect_of_every_attribute_has_its_outcome() {
         ("MP_REACH_NLRI, next hop overruns", OPTIONAL, code::MP_REACH_NLRI, [&[0, 2, 1, 16], &[1; 16][..]].concat(), &EXTERNAL, Reset(9)),
         ("MP_REACH_NLRI, next hop ::", OPTIONAL, code::MP_REACH_NLRI, [&[0, 2, 1, 16], &[0; 17][..]].concat(), &EXTERNAL, Withdraw(Defect::Value)),
         ("MP_REACH_NLRI, reserved octet not 0", OPTIONAL, code::MP_REACH_NLRI, [&[0, 1, 1, 4], &[1; 5][..]].concat(), &EXTERNAL, Accept),
-        ("transitive MP_REACH_NLRI", ot, code::MP_REACH_NLRI, [&[0, 1, 1, 4], &[1; 5][..]].concat(), &EXTERNAL, Withdraw(Defect::Flags(ot))),
+        ("transitive MP_REACH_NLRI (RFC 7606 §5.3)", ot, code::MP_REACH_NLRI, [&[0, 1, 1, 4], &[1; 5][..]].concat(), &EXTERNAL, Reset(4)),
+        ("transitive MP_UNREACH_NLRI (RFC 7606 §5.3)", ot, code::MP_UNREACH_NLRI, vec![0, 1, 1], &EXTERNAL, Reset(4)),
+        ("partial MP_REACH_NLRI", OPTIONAL | PARTIAL, code::MP_REACH_NLRI, [&[0, 1, 1, 4], &[1; 5][..]].concat(), &EXTERNAL, Accept),
         ("MP_REACH_NLRI of a family not negotiated", OPTIONAL, code::MP_REACH_NLRI, [&[0, 1, 128, 8], &[1; 9][..]].concat(), &EXTERNAL, Accept),
         ("MP_UNREACH_NLRI of 2 octets", OPTIONAL, code::MP_UNREACH_NLRI, vec![0, 2], &EXTERNAL, Reset(9)),
     ];
@@ -258,6 +260,13 @@ fn an_attribute_past_the_end_costs_the_routes_but_not_the_session() {
 }
 
 #[test]
+fn routes_past_the_end_reset_the_session() {
+    let reach = mp_reach_ipv6();
+    let attributes = [&mandatory(), &reach[..reach.len() - 1]].concat();
+    assert_outcome("cut MP_REACH_NLRI", &attributes, 0, &INTERNAL, &Reset(9));
+}
+
+#[test]
 fn lengths_that_contradict_the_message_reset_the_session() {
     let sound = body(ROUTE, &mandatory(), &[]);
     for cut in 0..sound.len() {
@@ -273,14 +282,12 @@ fn a_broken_attribute_without_any_route_resets_the_session() {
     let broken = attribute(WELL_KNOWN, code::ORIGIN, &[9]);
     let result = outcome(&body(ROUTE, &broken, &[]), &INTERNAL);
     assert_eq!(result, Err(Notification::new(3, 6)));
-    // But what is only discarded does not, and neither does MP_UNREACH_NLRI alone.
+    // But what is only discarded does not.
     let discarded = attribute(WELL_KNOWN, code::ATOMIC_AGGREGATE, &[9]);
     assert!(matches!(
         outcome(&body(ROUTE, &discarded, &[]), &INTERNAL),
         Ok(Verdict::DiscardAttributes(_))
     ));
-    let alone = attribute(OPTIONAL_TRANSITIVE, code::MP_UNREACH_NLRI, &[0, 2, 1, 0]);
-    assert!(matches!(outcome(&body(&[], &alone, &[]), &INTERNAL), Ok(Verdict::TreatAsWithdraw(_))));
 }
 
 #[test]
