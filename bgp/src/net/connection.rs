@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinHandle};
 
 use super::driver::Input;
-use super::keep::Kept;
+use super::keep::{Direction, Kept};
 use super::messages::MessageReader;
 use crate::speaker::{ConnectionId, SavedSession};
 
@@ -44,7 +44,8 @@ impl Link {
         let stream = Arc::new(stream);
         // One more than in flight: the last words always find room.
         let (chunks, waiting) = mpsc::channel(CHUNKS_IN_FLIGHT + 1);
-        let reader = tokio::spawn(read(connection, Arc::clone(&stream), inputs.clone()));
+        let reader =
+            tokio::spawn(read(connection, Arc::clone(&stream), kept.clone(), inputs.clone()));
         let writer = Writer { connection, stream: Arc::clone(&stream), kept: kept.clone() };
         let writer = tokio::spawn(writer.run(waiting, inputs.clone()));
         Self { chunks, in_flight: 0, reader: reader.abort_handle(), writer, stream, kept }
@@ -89,10 +90,19 @@ impl Link {
     }
 }
 
-async fn read(connection: ConnectionId, stream: Arc<TcpStream>, inputs: mpsc::Sender<Input>) {
-    let mut messages = MessageReader::new();
+async fn read(
+    connection: ConnectionId,
+    stream: Arc<TcpStream>,
+    kept: Option<Kept>,
+    inputs: mpsc::Sender<Input>,
+) {
+    let mut messages = kept.map(MessageReader::new);
     loop {
-        let input = match messages.next(&stream).await {
+        let received = match &mut messages {
+            Some(messages) => messages.next(&stream).await,
+            None => read_some(&stream).await,
+        };
+        let input = match received {
             Ok(bytes) if bytes.is_empty() => Input::Closed { connection, error: None },
             Ok(bytes) => Input::Received { connection, bytes },
             Err(error) => Input::Closed { connection, error: Some(error) },
@@ -100,6 +110,19 @@ async fn read(connection: ConnectionId, stream: Arc<TcpStream>, inputs: mpsc::Se
         let over = matches!(input, Input::Closed { .. });
         if inputs.send(input).await.is_err() || over {
             return;
+        }
+    }
+}
+
+/// Nobody will go on reading after us: cut anywhere.
+async fn read_some(stream: &TcpStream) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(CHUNK);
+    loop {
+        stream.readable().await?;
+        match stream.try_read_buf(&mut bytes) {
+            Ok(_) => return Ok(bytes),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
         }
     }
 }
@@ -145,7 +168,7 @@ impl Writer {
                 && let Some(kept) = &self.kept
             {
                 clean = rest.is_empty();
-                kept.set_clean(clean);
+                kept.set_clean(Direction::Writing, clean);
             }
         }
         Ok(())

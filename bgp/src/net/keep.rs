@@ -3,6 +3,7 @@
 use std::fmt;
 use std::net::{Shutdown, TcpStream as StdTcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpStream;
@@ -14,7 +15,7 @@ use crate::speaker::SavedSession;
 pub trait SessionKeeper: fmt::Debug + Send {
     /// A session is up. It is clean.
     fn keep(&mut self, key: u64, session: &SavedSession, socket: BorrowedFd<'_>);
-    /// Whether what we wrote so far ends with a whole message. May come for keys that were never kept.
+    /// Whether what we wrote and read so far ends with whole messages. May come for keys that were never kept.
     fn set_clean(&mut self, key: u64, clean: bool);
     /// The session is over. May come for keys that were never kept.
     fn forget(&mut self, key: u64);
@@ -43,7 +44,7 @@ impl SharedKeeper {
     }
 
     pub(super) fn entry(&self, key: u64) -> Kept {
-        Kept { keeper: self.clone(), key }
+        Kept { keeper: self.clone(), key, unclean: Arc::default() }
     }
 
     fn with(&self, act: impl FnOnce(&mut dyn SessionKeeper)) {
@@ -58,6 +59,15 @@ impl SharedKeeper {
 pub(super) struct Kept {
     keeper: SharedKeeper,
     key: u64,
+    /// Directions that stand within a message.
+    unclean: Arc<AtomicU8>,
+}
+
+/// Which half of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Direction {
+    Reading = 1,
+    Writing = 2,
 }
 
 impl Kept {
@@ -65,8 +75,17 @@ impl Kept {
         self.keeper.with(|keeper| keeper.keep(self.key, session, stream.as_fd()));
     }
 
-    pub(super) fn set_clean(&self, clean: bool) {
-        self.keeper.with(|keeper| keeper.set_clean(self.key, clean));
+    /// Whether this half of the connection stands between two messages. The session is clean if both do.
+    pub(super) fn set_clean(&self, direction: Direction, clean: bool) {
+        let bit = direction as u8;
+        self.keeper.with(|keeper| {
+            let before = self.unclean.load(Ordering::Relaxed);
+            let after = if clean { before & !bit } else { before | bit };
+            self.unclean.store(after, Ordering::Relaxed);
+            if (before == 0) != (after == 0) {
+                keeper.set_clean(self.key, after == 0);
+            }
+        });
     }
 
     pub(super) fn forget(&self) {

@@ -2,14 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use rustix::net::sockopt;
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 /// An attempt that takes longer is given up; the session tries again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 const BACKLOG: i32 = 128;
+/// The kernel doubles it, for its own bookkeeping.
+const RECEIVE_BUFFER: usize = 1024 * 1024;
 /// Internetwork control (CS6), as routers mark their own traffic.
 const TRAFFIC_CLASS: u32 = 0xc0;
 
@@ -20,6 +24,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_address(true)?;
+    make_room(&socket);
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -28,10 +33,23 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 
 pub(super) async fn connect(remote: SocketAddr, local: Option<IpAddr>) -> io::Result<TcpStream> {
     let socket = if remote.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    make_room(&socket);
     if let Some(local) = local {
         socket.bind(SocketAddr::new(local, 0))?;
     }
     tokio::time::timeout(CONNECT_TIMEOUT, socket.connect(remote)).await?
+}
+
+/// A large receive buffer, from the start, because connections inherit it and agree on its scale. The beginning of a
+/// message that waits for its end ([`super::messages`]) keeps all of the kernel's memory that it came in, and that can be
+/// much more than its length: a small buffer would then be full, and the end could not come.
+fn make_room(socket: impl AsFd) {
+    // Beyond the system's limit only with CAP_NET_ADMIN; within it is better than nothing.
+    let outcome = sockopt::set_socket_recv_buffer_size_force(&socket, RECEIVE_BUFFER)
+        .or_else(|_| sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER));
+    if let Err(error) = outcome {
+        tracing::debug!(%error, "cannot enlarge a receive buffer");
+    }
 }
 
 /// What makes a connection a BGP connection. Nothing of it is vital.
