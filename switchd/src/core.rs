@@ -1,6 +1,9 @@
 //! The daemon's state and every decision it takes: kernel facts and BGP events in; kernel changes, BGP routes and views
 //! out. Pure: no socket, no clock, so that any story can be replayed in a test. [`crate::daemon`] moves the data.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;

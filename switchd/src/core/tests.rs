@@ -1,0 +1,237 @@
+//! The whole daemon without tokio, sockets or root: the core, and a kernel that is honest or hostile.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use bgp::speaker::BestPath;
+use bgp::types::{MacAddr, RouteDistinguisher, RouteTarget};
+use bgp::wire::{EvpnKey, EvpnPayload, ExtCommunity, NextHop};
+use platform::kernel::fake::{FakeKernel, Table};
+use platform::kernel::{
+    Address, Bridge, BridgePort, Dataplane as _, FdbEntry, FdbState, FdbTable, Link, LinkKind,
+    Object, Verdict, Vni, Vxlan,
+};
+
+use super::*;
+
+const BRIDGE: u32 = 10;
+const VXLAN: u32 = 11;
+const PORT: u32 = 12;
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const FAR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+/// A core and the kernel that it drives.
+struct World {
+    core: Core,
+    kernel: FakeKernel,
+    now: Instant,
+    announced: BTreeSet<RouteKey>,
+}
+
+impl World {
+    /// A bridge with VXLAN device 100 and a port, as an operator made them.
+    fn new(prepare: impl FnOnce(FakeKernel) -> FakeKernel) -> Self {
+        let port = Some(BridgePort::default());
+        let in_bridge = |link| Link { master: Some(BRIDGE), port, ..link };
+        let vxlan = LinkKind::Vxlan(Vxlan::new(Vni::try_from(100).unwrap(), OWN.into()));
+        let operators = [
+            Object::Link(link(1, "lo", LinkKind::Physical)),
+            Object::Address(Address::new(1, format!("{OWN}/32").parse().unwrap())),
+            Object::Link(link(BRIDGE, "br100", LinkKind::Bridge(Bridge::default()))),
+            Object::Link(in_bridge(link(VXLAN, "vxlan100", vxlan))),
+            Object::Link(in_bridge(link(PORT, "swp1", LinkKind::Physical))),
+        ];
+        let mut kernel = prepare(operators.into_iter().fold(FakeKernel::new(), FakeKernel::with));
+        let config = Config::parse(
+            "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n",
+            std::path::Path::new("test"),
+        )
+        .unwrap();
+        let now = Instant::now();
+        let core = Core::new(&config, kernel.snapshot().unwrap(), now);
+        let mut world = Self { core, kernel, now, announced: BTreeSet::new() };
+        world.run();
+        world
+    }
+
+    fn converged(mut self) -> Self {
+        self.core
+            .handle_bgp(FAMILIES.into_iter().map(|family| Event::Converged { family }).collect());
+        self.run();
+        self
+    }
+
+    /// Moves data between core and kernel until nothing moves any more.
+    fn run(&mut self) {
+        loop {
+            let mut moved = false;
+            if let Some(Originations { announce, withdraw }) = self.core.poll_originations() {
+                self.announced.extend(announce.into_iter().map(|route| route.key));
+                self.announced.retain(|key| !withdraw.contains(key));
+            }
+            if let Some(batch) = self.core.poll_batch(self.now) {
+                let results = self.kernel.apply(&batch);
+                self.core.handle_outcome(&batch, results, self.now);
+                moved = true;
+            }
+            match self.kernel.receive() {
+                Ok(news) if news.is_empty() => {}
+                Ok(news) => {
+                    self.core.handle_notifications(news, self.now);
+                    moved = true;
+                }
+                Err(_) => self.core.handle_overrun(),
+            }
+            if self.core.poll_snapshot_due() {
+                self.core.handle_snapshot(self.kernel.snapshot().unwrap(), self.now);
+                moved = true;
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    /// The far VTEP announces, or withdraws, a MAC of VNI 100.
+    fn far_mac(&mut self, last: u8, here: bool) {
+        let rd = RouteDistinguisher::from_ipv4(FAR, 100);
+        let key = RouteKey::Evpn(EvpnKey::MacIp { rd, ethernet_tag: 0, mac: mac(last), ip: None });
+        let mut editor = AttributeSet::builder(NextHop::V4(FAR));
+        editor.add_ext_community(ExtCommunity::route_target(RouteTarget::from_as2(65002, 100)));
+        let payload =
+            EvpnPayload { label: bgp::types::Label::from_vni(100), ..EvpnPayload::default() };
+        let best = here.then(|| Arc::new(editor.build()));
+        self.core.handle_bgp(vec![Event::BestPath(BestPath { key, payload, best, source: None })]);
+        self.run();
+    }
+
+    fn remote_macs(&self) -> BTreeSet<Key> {
+        self.kernel.model().fdb().filter(|entry| entry.is_ours()).map(FdbEntry::key).collect()
+    }
+
+    fn refusals(&self) -> Vec<String> {
+        let reason = |entry: LedgerEntry<'_>| match entry.verdict {
+            Verdict::Refused { reason, .. } => reason,
+            _ => None,
+        };
+        self.core.ledger().filter_map(reason).collect()
+    }
+}
+
+fn link(index: u32, name: &str, kind: LinkKind) -> Link {
+    Link {
+        index,
+        name: name.to_owned(),
+        kind,
+        master: None,
+        up: true,
+        running: true,
+        mac: None,
+        mtu: 1500,
+        port: None,
+        alias: None,
+        lower: None,
+        lower_namespace: None,
+    }
+}
+
+fn mac(last: u8) -> MacAddr {
+    MacAddr::new(2, 0, 0, 0, 0, last)
+}
+
+fn both_halves(last: u8) -> [FdbEntry; 2] {
+    [
+        FdbEntry::remote_in_bridge(VXLAN, mac(last)),
+        FdbEntry::remote_in_vxlan(VXLAN, mac(last), FAR.into()),
+    ]
+}
+
+fn keys(macs: impl IntoIterator<Item = u8>) -> BTreeSet<Key> {
+    macs.into_iter().flat_map(|last| both_halves(last).map(|entry| entry.key())).collect()
+}
+
+#[test]
+fn a_remote_mac_is_written_to_both_tables_and_goes_with_its_route() {
+    let mut world = World::new(|kernel| kernel).converged();
+    world.far_mac(1, true);
+    assert_eq!(world.remote_macs(), keys([1]));
+    world.far_mac(1, false);
+    assert_eq!(world.remote_macs(), keys([]));
+}
+
+#[test]
+fn a_mac_that_the_bridge_learns_is_announced_and_withdrawn_when_it_ages_out() {
+    let mut world = World::new(|kernel| kernel).converged();
+    let station = FdbEntry {
+        ifindex: PORT,
+        table: FdbTable::Bridge,
+        state: FdbState::Dynamic,
+        extern_learn: false,
+        master: Some(BRIDGE),
+        ..FdbEntry::remote_in_bridge(VXLAN, mac(7))
+    };
+    let key = station.key();
+    let before = world.announced.clone();
+    world.kernel.appear(Object::Fdb(station));
+    world.run();
+    assert_eq!(world.announced.len(), before.len() + 1);
+    world.kernel.vanish(&key);
+    world.run();
+    assert_eq!(world.announced, before);
+}
+
+#[test]
+fn after_lost_notifications_the_kernel_equals_what_is_desired_again() {
+    let mut world = World::new(|kernel| kernel.losing_notifications_after(20)).converged();
+    for last in 1..=100 {
+        world.far_mac(last, true);
+    }
+    assert_eq!(world.remote_macs(), keys(1..=100));
+    let [bridge, vxlan] = both_halves(50);
+    world.kernel.vanish(&bridge.key());
+    world.kernel.vanish(&vxlan.key());
+    world.run();
+    assert_eq!(world.remote_macs(), keys(1..=100), "what an operator deletes by hand comes back");
+}
+
+#[test]
+fn a_full_table_refuses_what_does_not_fit_says_why_and_takes_it_when_there_is_room() {
+    let mut world = World::new(|kernel| kernel.with_table_size(Table::Fdb, 6)).converged();
+    (1..=4).for_each(|last| world.far_mac(last, true));
+    assert!(world.remote_macs().len() <= 6);
+    assert!(!world.refusals().is_empty());
+    world.far_mac(1, false);
+    while let Some(deadline) = world.core.poll_timeout().filter(|_| !world.refusals().is_empty()) {
+        world.now = deadline;
+        world.core.handle_timeout(deadline);
+        world.run();
+    }
+    assert_eq!(world.remote_macs(), keys(2..=4));
+}
+
+#[test]
+fn what_a_former_run_left_is_adopted_and_the_rest_swept_only_after_convergence() {
+    let leftovers = || both_halves(1).into_iter().chain(both_halves(2)).map(Object::Fdb);
+    let mut world = World::new(|kernel| leftovers().fold(kernel, FakeKernel::with));
+    assert!(has_leftovers(world.kernel.model()));
+    assert_eq!(
+        world.remote_macs(),
+        keys([1, 2]),
+        "nothing is deleted before the peers have spoken"
+    );
+    world.far_mac(1, true);
+    assert_eq!(world.kernel.applied(), [], "what is there already is not written again");
+    let world = world.converged();
+    assert_eq!(world.remote_macs(), keys([1]));
+}
+
+#[test]
+fn a_vxlan_device_that_vanishes_takes_its_entries_along_and_leaves_no_retries() {
+    let mut world = World::new(|kernel| kernel).converged();
+    (1..=3).for_each(|last| world.far_mac(last, true));
+    world.kernel.vanish(&Key::Link(VXLAN));
+    world.run();
+    assert_eq!(world.remote_macs(), keys([]));
+    assert_eq!(world.announced, BTreeSet::new());
+    assert_eq!(world.refusals(), [""; 0]);
+}
