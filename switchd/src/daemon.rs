@@ -11,12 +11,14 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bgp::speaker::{
     GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
 };
-use platform::kernel::{Change, Dataplane, KernelError, Model, Monitor, Notification, Socket};
+use platform::kernel::{
+    Change, Dataplane, KernelError, Model, Monitor, Notification, Retry, Socket,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -89,7 +91,7 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     // Subscribe before reading, so that nothing falls between the two.
     let (monitor, _stop_monitor_at_the_end) = Monitor::open()?;
     let mut kernel = Socket::open()?;
-    let model = kernel.snapshot()?;
+    let model = read_all(&mut kernel)?;
     let (inheritance, mut journal) = take_over(&config, socket).unzip();
     let restarting = has_leftovers(&model)
         || inheritance.as_ref().is_some_and(|inheritance| !inheritance.sessions.is_empty());
@@ -302,13 +304,28 @@ fn write(
                 let results = kernel.apply(&batch);
                 FromKernel::Applied(batch, results)
             }
-            ToKernel::Snapshot => match kernel.snapshot() {
+            ToKernel::Snapshot => match read_all(&mut kernel) {
                 Ok(model) => FromKernel::Snapshot(model),
                 Err(error) => FromKernel::Failed(error),
             },
         };
         if events.blocking_send(event).is_err() {
             return;
+        }
+    }
+}
+
+/// Reads all that the kernel holds. Tables that change faster than they can be read are read again until they hold still
+/// for a moment: there is nothing better to do meanwhile.
+fn read_all(kernel: &mut Socket) -> Result<Model, KernelError> {
+    const PAUSE: Duration = Duration::from_millis(100);
+    loop {
+        match kernel.snapshot() {
+            Err(error) if error.retry() != Retry::AfterChange => {
+                tracing::warn!(%error, "could not read the kernel's state; trying again");
+                std::thread::sleep(PAUSE);
+            }
+            outcome => return outcome,
         }
     }
 }

@@ -57,6 +57,8 @@ pub struct Reconciler {
     refused: HashMap<Key, Refusal>,
     /// Acknowledged and not yet reported back, with the latest time for that.
     unconfirmed: HashMap<Key, Instant>,
+    /// No retry and no confirmation is due before. May be too early, never too late.
+    wake_at: Option<Instant>,
     in_flight: bool,
     /// Leftovers of a former run are deleted: all sources have said what they want.
     sweeping: bool,
@@ -160,6 +162,7 @@ impl Reconciler {
                 Ok(()) => {
                     self.refused.remove(&key);
                     self.unconfirmed.insert(key, now + CONFIRM_WITHIN);
+                    self.wake_by(now + CONFIRM_WITHIN);
                 }
                 Err(error) => self.refuse(key, error, now),
             }
@@ -168,14 +171,15 @@ impl Reconciler {
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let retry = self.refused.values().map(|refusal| refusal.retry_at).min();
-        let confirm = self.unconfirmed.values().copied().min();
-        retry.into_iter().chain(confirm).min()
+        self.wake_at
     }
 
     /// Tries refused entries again whose time has come. Returns whether the kernel owes us a report for longer than it
     /// may: then notifications were lost, and a new snapshot is due.
     pub fn handle_timeout(&mut self, now: Instant) -> bool {
+        if self.wake_at.is_none_or(|at| at > now) {
+            return false;
+        }
         let due: Vec<Key> = self
             .refused
             .iter()
@@ -195,6 +199,8 @@ impl Reconciler {
             self.unconfirmed.remove(key);
             self.mark(*key);
         }
+        let retries = self.refused.values().map(|refusal| refusal.retry_at);
+        self.wake_at = retries.chain(self.unconfirmed.values().copied()).min();
         !missing.is_empty()
     }
 
@@ -228,6 +234,10 @@ impl Reconciler {
         };
     }
 
+    fn wake_by(&mut self, deadline: Instant) {
+        self.wake_at = Some(self.wake_at.map_or(deadline, |at| at.min(deadline)));
+    }
+
     fn retry(&mut self, key: Key, now: Instant) {
         if let Some(refusal) = self.refused.get_mut(&key) {
             refusal.retry_at = now + RETRY_LONGEST;
@@ -247,6 +257,7 @@ impl Reconciler {
         if attempts == 1 {
             tracing::warn!(%key, %error, "the kernel refused an entry; trying again by and by");
         }
+        self.wake_by(now + wait);
         self.refused.insert(key, Refusal { error, attempts, retry_at: now + wait, trying: false });
     }
 
