@@ -29,13 +29,13 @@ type Outcome = Result<(), String>;
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
+    let outcome = enter_repository().and_then(|()| match words.as_slice() {
         ["check"] => check(false),
         ["check", "--allow-skips"] => check(true),
         ["fuzz"] => fuzz(FUZZ_SECONDS),
         ["fuzz", seconds] => seconds.parse().map_err(|_| USAGE.to_owned()).and_then(fuzz),
         _ => Err(USAGE.to_owned()),
-    };
+    });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
@@ -43,6 +43,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Every path below is from the root of the repository, wherever in it the command was given.
+fn enter_repository() -> Outcome {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    env::set_current_dir(&root).map_err(|error| format!("cannot enter {}: {error}", root.display()))
 }
 
 fn check(allow_skips: bool) -> Outcome {
@@ -63,11 +69,7 @@ fn check(allow_skips: bool) -> Outcome {
     step("documentation tests", || cargo(&["test", "--workspace", "--doc", "--quiet"]))?;
     if root {
         step("shell scripts", || {
-            run(Command::new("shellcheck").args([
-                ".ci/run",
-                "bgp/fuzz/run.sh",
-                "platform/fuzz/run.sh",
-            ]))
+            run(Command::new("shellcheck").args([".ci/run", "tests/fuzz.sh"]))
         })?;
         step("fuzz targets", || fuzz(FUZZ_SECONDS))?;
     }
@@ -180,12 +182,12 @@ fn tests(root: bool) -> Outcome {
     run(&mut command)
 }
 
-/// Every target from its corpus. `run.sh` builds on stable Rust, without cargo-fuzz.
+/// Every target from its corpus. `fuzz.sh` builds on stable Rust, without cargo-fuzz.
 fn fuzz(seconds: u32) -> Outcome {
     for package in ["bgp", "platform"] {
         let directory = Path::new(package).join("fuzz");
         for target in fuzz_targets(&directory)? {
-            run(Command::new(directory.join("run.sh")).arg(target).args([
+            run(Command::new("tests/fuzz.sh").arg(package).arg(target).args([
                 format!("-max_total_time={seconds}"),
                 "-timeout=5".to_owned(),
                 "-verbosity=0".to_owned(),

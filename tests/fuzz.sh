@@ -1,9 +1,9 @@
 #!/bin/sh
-# Builds a fuzz target with coverage, on stable Rust, and runs it from its corpus: run.sh TARGET [libFuzzer options]
+# Builds a fuzz target with coverage, on stable Rust, and runs it from its corpus: fuzz.sh CRATE TARGET [libFuzzer options]
 set -eu
-cd "$(dirname "$0")"
-target=$1
-shift
+cd "$(dirname "$0")/../$1/fuzz"
+target=$2
+shift 2
 host=$(rustc -vV | sed -n 's/^host: //p')
 # With --target the flags do not reach build scripts, which could not run with them.
 RUSTFLAGS="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
