@@ -119,13 +119,8 @@ impl Core {
                 Event::Converged { family } => {
                     self.undecided.remove(&family);
                 }
-                Event::SessionUp { address, .. } => {
-                    tracing::info!(%address, "BGP session established")
-                }
-                Event::SessionDown { address, reason, routes_kept, .. } => {
-                    tracing::warn!(%address, %reason, routes_kept, "BGP session lost");
-                }
-                Event::EndOfRib { .. } => {}
+                // The engine has logged these; nothing here follows from them.
+                Event::SessionUp { .. } | Event::SessionDown { .. } | Event::EndOfRib { .. } => {}
             }
         }
         self.settle();

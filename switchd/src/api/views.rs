@@ -7,7 +7,7 @@ use bgp::speaker::{
 };
 use bgp::types::AfiSafi;
 use bgp::wire::{EvpnKey, Origin};
-use platform::kernel::{Ifindex, Key, Model, Object, Verdict, Via};
+use platform::kernel::{Ifindex, Key, Model, NexthopKind, Object, Verdict, Via};
 use vtep::{DomainView, MacView, PlaceView};
 
 use super::Query;
@@ -134,7 +134,13 @@ fn describe(object: &Object, model: &Model) -> (&'static str, String) {
             let mac = neighbor.mac.map(|mac| format!(" lladdr {mac}")).unwrap_or_default();
             ("neighbor", format!("{} dev {}{mac}", neighbor.address, name(neighbor.ifindex, model)))
         }
-        Object::Nexthop(nexthop) => ("nexthop", format!("id {}", nexthop.id)),
+        Object::Nexthop(nexthop) => match &nexthop.kind {
+            NexthopKind::Gateway { address, ifindex, .. } => (
+                "nexthop",
+                format!("id {} via {address} dev {}", nexthop.id, name(*ifindex, model)),
+            ),
+            _ => ("nexthop", format!("id {}", nexthop.id)),
+        },
         Object::Route(route) => match route.via {
             Via::Nexthop(id) => ("route", format!("{} nhid {id}", route.prefix)),
             Via::Hops(_) => ("route", route.prefix.to_string()),
