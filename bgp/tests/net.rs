@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 use bgp::net::{Handle, spawn};
 use bgp::speaker::{
-    DownReason, Event, NeighborConfig, RemoteAs, Route, RouteKey, Speaker, SpeakerConfig,
+    DownReason, Event, NeighborConfig, RemoteAs, Route, RouteKey, SessionState, Speaker,
+    SpeakerConfig,
 };
 use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::{AttributeSet, EvpnPayload, NextHop};
@@ -62,6 +63,16 @@ async fn next(events: &mut Receiver<Vec<Event>>, mut wanted: impl FnMut(&Event) 
         .expect("the event should have come");
 }
 
+/// Waits until the first attempt to connect has failed.
+async fn refused(engine: &Handle) {
+    let search = async {
+        while engine.neighbors().await.unwrap()[0].state != SessionState::Active {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), search).await.expect("refused");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_crosses_real_tcp_and_leaves_again() {
     let (left, _left_events) = engine(65_001, 1, 11_791);
@@ -89,7 +100,7 @@ async fn a_table_crosses_real_tcp_and_leaves_again() {
 async fn a_neighbor_that_comes_later_is_found() {
     let (left, mut events) = engine(65_001, 3, 11_792);
     left.add_neighbor(neighbor(3, 4, 11_792)).await.unwrap().unwrap();
-    tokio::time::sleep(Duration::from_millis(300)).await;
+    refused(&left).await;
     let (right, _right_events) = engine(65_002, 4, 11_792);
     let mut passive = neighbor(4, 3, 11_792);
     passive.passive = true;

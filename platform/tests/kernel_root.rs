@@ -455,6 +455,8 @@ fn the_model_draws_the_consequences_that_the_kernel_does_not_announce() {
         let mut step = |socket: &mut Socket, what: &str, action: &mut dyn FnMut(&mut Socket)| {
             action(socket);
             println!("{what}");
+            // What is tested is what the kernel does not announce: there is no event to await. A change of carrier takes
+            // it up to a second (linkwatch), and before that the model would equal it for nothing.
             thread::sleep(Duration::from_millis(1200));
             follow(socket, &mut monitor, &mut model);
         };

@@ -4,7 +4,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Instant;
 
@@ -35,12 +35,6 @@ pub struct Originations {
     pub withdraw: Vec<RouteKey>,
 }
 
-impl Originations {
-    fn is_empty(&self) -> bool {
-        self.announce.is_empty() && self.withdraw.is_empty()
-    }
-}
-
 /// Everything that switchd knows, and what follows from it.
 #[derive(Debug)]
 pub struct Core {
@@ -49,7 +43,8 @@ pub struct Core {
     networks: Networks,
     fib: Option<Fib>,
     reconciler: Reconciler,
-    originations: Originations,
+    /// The latest word on each route, so that no order between two words can be lost.
+    originations: BTreeMap<RouteKey, Option<Route>>,
     /// Families whose best paths are not decided yet after the start. Leftovers are swept when it is empty.
     undecided: HashSet<AfiSafi>,
     snapshot_due: bool,
@@ -71,7 +66,7 @@ impl Core {
             }),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
             reconciler: Reconciler::default(),
-            originations: Originations::default(),
+            originations: BTreeMap::new(),
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
             snapshot_due: false,
         };
@@ -154,7 +149,17 @@ impl Core {
 
     /// What BGP is to originate, if that changed.
     pub fn poll_originations(&mut self) -> Option<Originations> {
-        (!self.originations.is_empty()).then(|| std::mem::take(&mut self.originations))
+        if self.originations.is_empty() {
+            return None;
+        }
+        let mut originations = Originations::default();
+        for (key, route) in std::mem::take(&mut self.originations) {
+            match route {
+                Some(route) => originations.announce.push(route),
+                None => originations.withdraw.push(key),
+            }
+        }
+        Some(originations)
     }
 
     /// Whether the kernel must be read anew. Asking answers: the next call says no.
@@ -221,21 +226,19 @@ impl Core {
             self.reconciler.desire(key, object);
         }
         while let Some((key, route)) = self.gateway.poll_route() {
-            match route {
-                Some((payload, attributes)) => {
-                    self.originations.announce.push(Route {
-                        key: RouteKey::Evpn(key),
-                        payload,
-                        attributes,
-                    });
-                }
-                None => self.originations.withdraw.push(RouteKey::Evpn(key)),
-            }
+            let key = RouteKey::Evpn(key);
+            let route =
+                route.map(|(payload, attributes)| Route { key: key.clone(), payload, attributes });
+            self.originations.insert(key, route);
         }
         for change in self.networks.poll_changes() {
             match change {
-                NetworkChange::Announce(route) => self.originations.announce.push(*route),
-                NetworkChange::Withdraw(key) => self.originations.withdraw.push(key),
+                NetworkChange::Announce(route) => {
+                    self.originations.insert(route.key.clone(), Some(*route));
+                }
+                NetworkChange::Withdraw(key) => {
+                    self.originations.insert(key, None);
+                }
             }
         }
         if self.undecided.is_empty() && !self.reconciler.is_sweeping() {

@@ -235,3 +235,18 @@ fn a_vxlan_device_that_vanishes_takes_its_entries_along_and_leaves_no_retries() 
     assert_eq!(world.announced, BTreeSet::new());
     assert_eq!(world.refusals(), [""; 0]);
 }
+
+#[test]
+fn a_route_that_goes_and_comes_back_before_anyone_asks_is_announced() {
+    let mut world = World::new(|kernel| kernel).converged();
+    let down = Object::Link(Link {
+        up: false,
+        running: false,
+        ..world.kernel.model().link(VXLAN).unwrap().clone()
+    });
+    let up = Object::Link(world.kernel.model().link(VXLAN).unwrap().clone());
+    world.core.handle_notifications(vec![Notification::New(down)], world.now);
+    world.core.handle_notifications(vec![Notification::New(up)], world.now);
+    let Originations { announce, withdraw } = world.core.poll_originations().unwrap();
+    assert_eq!((announce.len(), withdraw), (1, Vec::new()));
+}
