@@ -597,3 +597,77 @@ fn the_mark_of_a_flood_list_is_lost_when_someone_else_adds_to_it() {
         );
     });
 }
+
+#[test]
+fn single_objects_are_read_anew_as_a_snapshot_shows_them() {
+    in_namespace(|socket| {
+        let overlay = Overlay::new(socket);
+        let address =
+            Object::Address(Address::new(overlay.bridge, "10.0.0.1/24".parse().expect("prefix")));
+        let mut objects: Vec<Object> = overlay.remote_macs(100);
+        objects.extend(
+            ["192.0.2.7", "192.0.2.8", "192.0.2.9"]
+                .map(|vtep| Object::Fdb(FdbEntry::flood(overlay.vxlan, ip(vtep)))),
+        );
+        objects.push(Object::Neighbor(Neighbor::remote(overlay.bridge, ip("10.0.0.7"), mac(7))));
+        let gateway = NexthopKind::Gateway {
+            address: ip("10.0.0.7"),
+            ifindex: overlay.bridge,
+            onlink: false,
+        };
+        objects.push(Object::Nexthop(Nexthop::new(NEXTHOP, gateway)));
+        objects.push(Object::Route(Route::new(
+            "203.0.113.0/24".parse().expect("prefix"),
+            20,
+            Via::Nexthop(NEXTHOP),
+        )));
+        apply_all(socket, &creates(&[address]));
+        apply_all(socket, &creates(&objects));
+
+        let keys: Vec<Key> = objects.iter().map(Object::key).collect();
+        let read = socket.read(&keys).expect("read");
+        let model = socket.snapshot().expect("snapshot");
+        assert_eq!(read.len(), keys.len(), "every object is there once");
+        for object in read {
+            assert_eq!(model.get(&object.key()), Some(object));
+        }
+    });
+}
+
+#[test]
+fn what_is_not_there_is_not_read() {
+    in_namespace(|socket| {
+        let overlay = Overlay::new(socket);
+        let [bridge, vxlan] = overlay.remote_mac(mac(1), ip("192.0.2.7"));
+        let route = Route::new(
+            "203.0.113.0/24".parse().expect("prefix"),
+            20,
+            Via::Hops(vec![Hop::device(overlay.bridge)]),
+        );
+        let specific = Route { prefix: "203.0.113.0/25".parse().expect("prefix"), ..route.clone() };
+        apply_all(
+            socket,
+            &creates(&[Object::Route(specific.clone()), Object::Route(route.clone())]),
+        );
+        let keys = [
+            bridge.key(),
+            vxlan.key(),
+            Key::Nexthop(NEXTHOP),
+            Key::Fdb {
+                ifindex: 4711,
+                mac: mac(1),
+                vlan: None,
+                table: FdbTable::Vxlan,
+                vni: None,
+                destination: None,
+            },
+        ];
+        assert_eq!(socket.read(&keys).expect("read"), Vec::new());
+        // Hidden below a more specific route: not read, and nothing else is taken for it.
+        assert_eq!(socket.read(&[route.key()]).expect("read"), Vec::new());
+        assert_eq!(socket.read(&[specific.key()]).expect("read").len(), 1);
+    });
+}
+
+/// An id that is ours.
+const NEXTHOP: u32 = 0x5357_0001;

@@ -31,6 +31,7 @@ mod neighbor;
 mod nexthop;
 mod notification;
 mod offload;
+mod read;
 mod route;
 mod socket;
 mod vxlan;

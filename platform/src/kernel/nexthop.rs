@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use netlink_packet_core::{DefaultNla, Emitable};
 
 use super::message::{
-    self, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELNEXTHOP, RTM_NEWNEXTHOP, Request,
+    self, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, RTM_DELNEXTHOP, RTM_GETNEXTHOP, RTM_NEWNEXTHOP,
+    Request,
 };
 use super::{Ifindex, Key, NEXTHOP_IDS, Offload, PROTOCOL_BGP};
 
@@ -161,6 +162,11 @@ impl Nexthop {
         };
         Some(Self { id: id?, kind, protocol, offload })
     }
+}
+
+/// Asks for one nexthop.
+pub(super) fn encode_get(id: u32) -> Request {
+    Request::new(RTM_GETNEXTHOP, 0, &Message::new(AF_UNSPEC, id))
 }
 
 const AF_UNSPEC: u8 = 0;

@@ -122,7 +122,7 @@ impl Socket {
     }
 
     /// Sends requests in one go and waits until the kernel has answered the last. One answer per request.
-    fn exchange(
+    pub(super) fn exchange(
         &mut self,
         requests: &[Request],
         mut other: impl FnMut(Reply<'_>),
@@ -154,7 +154,7 @@ impl Socket {
     }
 
     /// Reads one table. What changes under the dump makes it start over.
-    fn dump(&mut self, request: &Request) -> Result<Vec<Notification>, KernelError> {
+    pub(super) fn dump(&mut self, request: &Request) -> Result<Vec<Notification>, KernelError> {
         for _ in 0..DUMP_ATTEMPTS {
             let mut notifications = Vec::new();
             if self.dump_once(request, &mut notifications)? {

@@ -1,0 +1,144 @@
+//! Reads single objects anew: the kernel does not tell when a driver sets or clears an offload flag of an FDB entry, a
+//! neighbour or a nexthop, and dumping a large device to see one flag costs seconds.
+//!
+//! What cannot be asked for one by one:
+//! - a flood list with several VTEPs (the kernel shows the first only): its device is dumped, once for all of its entries;
+//! - a route below which a more specific one covers its first address (the kernel looks addresses up, not prefixes), and
+//!   a route of a table that no rule leads to. These stay unread; a snapshot has them.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use netlink_packet_route::AddressFamily;
+use netlink_packet_route::neighbour::{
+    NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
+};
+use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
+
+use super::message::{RTM_GETNEIGH, RTM_GETROUTE, Request};
+use super::nexthop;
+use super::{Errno, FdbEntry, FdbTable, Ifindex, KernelError, Key, Notification, Object, Socket};
+
+/// Requests per send. Each answer is at most a few hundred bytes; together they fit the socket's buffer many times over.
+const BATCH: usize = 64;
+
+impl Socket {
+    /// Reads the objects of these keys anew. What the kernel does not have, or cannot show alone (see the head of this
+    /// file), is not among the answers.
+    ///
+    /// # Errors
+    /// The socket failed. That the kernel has no such object is no error.
+    pub fn read(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
+        let mut found = Vec::with_capacity(keys.len());
+        let mut floods: BTreeSet<Ifindex> = BTreeSet::new();
+        let mut requests = Vec::with_capacity(keys.len());
+        for key in keys {
+            match request(key) {
+                Question::Ask(request) => requests.push(request),
+                Question::Dump(ifindex) => {
+                    floods.insert(ifindex);
+                }
+                Question::No => {}
+            }
+        }
+        for requests in requests.chunks(BATCH) {
+            self.exchange(requests, |reply| {
+                match Notification::decode(reply.message_type, reply.payload) {
+                    Ok(Some(Notification::New(object))) => found.push(object),
+                    Ok(_) => {}
+                    Err(error) => tracing::warn!(%error, "skipped an answer"),
+                }
+            })?;
+        }
+        let wanted: BTreeSet<&Key> = keys.iter().collect();
+        // A lookup answers with what it found, which may be another object than the one asked for.
+        found.retain(|object| wanted.contains(&object.key()));
+        for ifindex in floods {
+            let entries = match self.dump(&FdbEntry::dump_of(ifindex)) {
+                Ok(entries) => entries,
+                // Gone, or changing all the time: its notifications tell more than we could read.
+                Err(KernelError::Io { errno: Errno::ENODEV, .. } | KernelError::Unsettled(_)) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let entries = entries.into_iter().filter_map(|entry| match entry {
+                Notification::New(object) => Some(object),
+                _ => None,
+            });
+            found.extend(entries.filter(|object| {
+                matches!(object.key(), Key::Fdb { destination: Some(_), .. })
+                    && wanted.contains(&object.key())
+            }));
+        }
+        Ok(found)
+    }
+}
+
+enum Question {
+    Ask(Request),
+    /// The FDB of this device.
+    Dump(Ifindex),
+    /// Its flags do not change in silence, or it has none.
+    No,
+}
+
+fn request(key: &Key) -> Question {
+    match *key {
+        Key::Fdb { ifindex, destination: Some(_), .. } => Question::Dump(ifindex),
+        Key::Fdb { ifindex, mac, vlan, table, vni, destination: None } => {
+            let mut message = neighbour_message(AddressFamily::Bridge, ifindex);
+            message.header.flags = match table {
+                FdbTable::Bridge => NeighbourFlags::Controller,
+                FdbTable::Vxlan => NeighbourFlags::Own,
+            };
+            let mut add = |attribute| message.attributes.push(attribute);
+            add(NeighbourAttribute::LinkLayerAddress(mac.octets().to_vec()));
+            if let Some(vlan) = vlan {
+                add(NeighbourAttribute::Vlan(vlan));
+            }
+            if let Some(vni) = vni {
+                add(NeighbourAttribute::Vni(vni.get()));
+            }
+            Question::Ask(Request::new(RTM_GETNEIGH, 0, &message))
+        }
+        Key::Neighbor { ifindex, address } => {
+            let mut message = neighbour_message(family_of(address), ifindex);
+            message.attributes.push(NeighbourAttribute::Destination(address.into()));
+            Question::Ask(Request::new(RTM_GETNEIGH, 0, &message))
+        }
+        Key::Nexthop(id) => Question::Ask(nexthop::encode_get(id)),
+        Key::Route { prefix, .. } => Question::Ask(route_request(prefix)),
+        _ => Question::No,
+    }
+}
+
+fn neighbour_message(family: AddressFamily, ifindex: Ifindex) -> NeighbourMessage {
+    let mut message = NeighbourMessage::default();
+    message.header.family = family;
+    message.header.ifindex = ifindex;
+    message.header.state = NeighbourState::from(0);
+    message
+}
+
+/// Looks up the first address of the prefix, in the tables that the rules lead to.
+fn route_request(prefix: IpNet) -> Request {
+    let mut message = RouteMessage::default();
+    let address = prefix.network();
+    message.header.address_family = family_of(address);
+    message.header.destination_prefix_length = prefix.max_prefix_len();
+    message.header.flags = RouteFlags::from_bits_retain(RTM_F_FIB_MATCH);
+    message.attributes.push(RouteAttribute::Destination(address.into()));
+    Request::new(RTM_GETROUTE, 0, &message)
+}
+
+/// Show the FIB entry, not the route that a packet would get (linux/rtnetlink.h).
+const RTM_F_FIB_MATCH: u32 = 0x2000;
+
+fn family_of(address: IpAddr) -> AddressFamily {
+    match address {
+        IpAddr::V4(_) => AddressFamily::Inet,
+        IpAddr::V6(_) => AddressFamily::Inet6,
+    }
+}
