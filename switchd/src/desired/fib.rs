@@ -3,18 +3,37 @@
 //! A nexthop object is one gateway on one link, shared by all routes that resolve to it: a million routes with ten next
 //! hops write ten nexthops. A next hop that is not on a link is resolved through the routes we install (RFC 4271
 //! §5.1.3), to a limited depth.
+//!
+//! Where the switch's driver refuses nexthop objects (rocker), the gateway stands in each route. Such a driver refuses an
+//! IPv6 gateway in an IPv4 route as well (RFC 8950), so that one is written as [`STAND_IN`], with a neighbour entry that
+//! gives it the gateway's MAC: what the packet carries is the same.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use platform::kernel::{Ifindex, Key, NEXTHOP_IDS, Nexthop, NexthopKind, Object, Route, Via};
+use platform::kernel::{
+    Hop, Ifindex, Key, MacAddr, NEXTHOP_IDS, Neighbor, Nexthop, NexthopKind, Object, Route, Via,
+};
 
 /// FRR's administrative distance of eBGP, which it writes as the metric: other tools know BGP's routes by it.
 const METRIC: u32 = 20;
 
 /// How many BGP routes a next hop may be resolved through before we call it unreachable.
 const MAX_RECURSION: usize = 4;
+
+/// The IPv4 address that stands for an IPv6 gateway where a driver takes no other; FRR and Cumulus use the same.
+pub const STAND_IN: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
+
+/// How a route says which way it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum NexthopStyle {
+    /// By a nexthop object.
+    #[default]
+    Object,
+    /// By a gateway in the route itself.
+    Inline,
+}
 
 /// Where packets leave: a gateway on a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -48,6 +67,7 @@ struct Installed {
 /// The routes that BGP wants in the kernel.
 #[derive(Debug, Default)]
 pub struct Fib {
+    style: NexthopStyle,
     routes: HashMap<IpNet, Installed>,
     next_hops: HashMap<IpAddr, NextHop>,
     nexthops: HashMap<Egress, NexthopUse>,
@@ -55,14 +75,35 @@ pub struct Fib {
     adopted: BTreeMap<u32, Egress>,
     links_up: HashSet<Ifindex>,
     addresses: HashSet<(Ifindex, IpNet)>,
+    /// MACs of IPv6 neighbours, for [`STAND_IN`].
+    macs: HashMap<(Ifindex, Ipv6Addr), MacAddr>,
     routes_changed: bool,
     subnets_changed: bool,
     changes: Vec<(Key, Option<Object>)>,
 }
 
 impl Fib {
-    /// A link, an address or a nexthop appeared, changed or vanished.
+    /// How routes say which way they go from now on.
+    pub fn set_style(&mut self, style: NexthopStyle) {
+        if self.style == style {
+            return;
+        }
+        let routes: Vec<(IpNet, IpAddr)> =
+            self.routes.iter().map(|(prefix, installed)| (*prefix, installed.next_hop)).collect();
+        routes.iter().for_each(|(prefix, _)| self.uninstall(*prefix));
+        self.style = style;
+        routes.into_iter().for_each(|(prefix, next_hop)| self.install(prefix, next_hop));
+    }
+
+    /// A link, an address, a neighbour or a nexthop appeared, changed or vanished.
     pub fn handle_object(&mut self, key: &Key, object: Option<&Object>) {
+        if let Key::Neighbor { ifindex, address: IpAddr::V6(address) } = *key {
+            self.handle_neighbor(ifindex, address, object);
+            return;
+        }
+        if let (Key::Link(index), None) = (key, object) {
+            self.macs.retain(|(ifindex, _), _| ifindex != index);
+        }
         self.subnets_changed |= match (key, object) {
             (Key::Link(index), Some(Object::Link(link))) if link.up && link.running => {
                 self.links_up.insert(*index)
@@ -127,8 +168,8 @@ impl Fib {
         // The kernel's own route to a connected prefix is better than any that we could add.
         let egress = egress.filter(|_| !self.is_connected(prefix));
         if let Some(egress) = egress {
-            let id = self.use_nexthop(egress);
-            let route = Route::new(prefix, METRIC, Via::Nexthop(id));
+            let via = self.via(prefix, egress);
+            let route = Route::new(prefix, METRIC, via);
             self.changes.push((route.key(), Some(Object::Route(route))));
         }
         self.routes.insert(prefix, Installed { next_hop, egress });
@@ -149,6 +190,46 @@ impl Fib {
         }
     }
 
+    /// What the route says; makes what it needs. Every route counts as a user of its egress in either style.
+    fn via(&mut self, prefix: IpNet, egress: Egress) -> Via {
+        let id = self.use_nexthop(egress);
+        match (self.style, prefix, egress.gateway) {
+            (NexthopStyle::Object, ..) => Via::Nexthop(id),
+            (NexthopStyle::Inline, IpNet::V4(_), IpAddr::V6(gateway)) => {
+                self.stand_in(egress.ifindex, gateway);
+                let hop = Hop::gateway(STAND_IN.into(), egress.ifindex);
+                Via::Hops(vec![Hop { onlink: true, ..hop }])
+            }
+            (NexthopStyle::Inline, ..) => {
+                Via::Hops(vec![Hop::gateway(egress.gateway, egress.ifindex)])
+            }
+        }
+    }
+
+    /// Gives [`STAND_IN`] the gateway's MAC, once it is known.
+    fn stand_in(&mut self, ifindex: Ifindex, gateway: Ipv6Addr) {
+        let mac = self.macs.get(&(ifindex, gateway)).copied();
+        let neighbor = mac.map(|mac| Neighbor::remote(ifindex, STAND_IN.into(), mac));
+        let key = Key::Neighbor { ifindex, address: STAND_IN.into() };
+        self.changes.push((key, neighbor.map(Object::Neighbor)));
+    }
+
+    fn handle_neighbor(&mut self, ifindex: Ifindex, address: Ipv6Addr, object: Option<&Object>) {
+        // A gateway that is silent for a while keeps its MAC: without it, nothing could reach it again.
+        let Some(Object::Neighbor(Neighbor { mac: Some(mac), state, .. })) = object else { return };
+        if !state.is_valid() {
+            return;
+        }
+        let known = self.macs.insert((ifindex, address), *mac);
+        let egress = Egress { gateway: address.into(), ifindex };
+        if self.style == NexthopStyle::Inline
+            && known != Some(*mac)
+            && self.nexthops.contains_key(&egress)
+        {
+            self.stand_in(ifindex, address);
+        }
+    }
+
     fn use_nexthop(&mut self, egress: Egress) -> u32 {
         if let Some(used) = self.nexthops.get_mut(&egress) {
             used.routes += 1;
@@ -162,7 +243,9 @@ impl Fib {
             onlink: false,
         };
         let nexthop = Nexthop::new(id, kind);
-        self.changes.push((nexthop.key(), Some(Object::Nexthop(nexthop))));
+        if self.style == NexthopStyle::Object {
+            self.changes.push((nexthop.key(), Some(Object::Nexthop(nexthop))));
+        }
         id
     }
 
@@ -173,6 +256,10 @@ impl Fib {
             let id = used.id;
             self.nexthops.remove(&egress);
             self.changes.push((Key::Nexthop(id), None));
+            if let (NexthopStyle::Inline, IpAddr::V6(_)) = (self.style, egress.gateway) {
+                let key = Key::Neighbor { ifindex: egress.ifindex, address: STAND_IN.into() };
+                self.changes.push((key, None));
+            }
         }
     }
 

@@ -50,8 +50,12 @@ pub struct Reconciler {
     desired: HashMap<Key, Object>,
     /// Keys to look at. Ordered, so that the two halves of a remote MAC are neighbours in a batch.
     dirty: BTreeSet<Key>,
-    /// Nexthops apart: they are made before the routes that use them and deleted after.
-    dirty_nexthops: BTreeSet<Key>,
+    /// What others stand on, looked at first: nexthops, which are made before the routes that use them and deleted after,
+    /// and flood lists, which must not be left out when the single MACs fill the hardware's table.
+    dirty_groundwork: BTreeSet<Key>,
+    /// To be deleted and made again although the kernel holds it as desired: a driver that had no room looks at it again
+    /// only then.
+    recreate: HashSet<Key>,
     /// Desired in this run and no longer: may be deleted before the sweep.
     withdrawn: HashSet<Key>,
     refused: HashMap<Key, Refusal>,
@@ -80,6 +84,24 @@ impl Reconciler {
         }
         self.refused.remove(&key);
         self.mark(key);
+    }
+
+    /// Deletes the entry and makes it again, if it is desired and ours. Ignored otherwise.
+    pub fn recreate(&mut self, key: Key) {
+        if self.desired.contains_key(&key) {
+            self.recreate.insert(key);
+            self.mark(key);
+        }
+    }
+
+    /// What is desired under a key.
+    pub fn desired(&self, key: &Key) -> Option<&Object> {
+        self.desired.get(key)
+    }
+
+    /// The kernel's no to a key, if it said no the last time.
+    pub fn refusal(&self, key: &Key) -> Option<&KernelError> {
+        self.refused.get(key).map(|refusal| &refusal.error)
     }
 
     /// The kernel's object under `key` appeared, changed or vanished.
@@ -124,25 +146,32 @@ impl Reconciler {
         }
         let mut batch = Vec::new();
         let mut spent_nexthops = Vec::new();
-        for key in std::mem::take(&mut self.dirty_nexthops) {
-            match self.change(&key, model, &managed, now) {
-                Some(Change::Delete(object)) => spent_nexthops.push(Change::Delete(object)),
-                Some(change) => batch.push(change),
-                None => {}
+        while batch.len() < BATCH
+            && let Some(key) = self.dirty_groundwork.pop_first()
+        {
+            for change in self.changes(&key, model, &managed, now).into_iter().flatten() {
+                match change {
+                    Change::Delete(object @ Object::Nexthop(_))
+                        if !self.desired.contains_key(&key) =>
+                    {
+                        spent_nexthops.push(Change::Delete(object));
+                    }
+                    change => batch.push(change),
+                }
             }
         }
         while batch.len() < BATCH
             && let Some(key) = self.dirty.pop_first()
         {
-            batch.extend(self.change(&key, model, &managed, now));
+            batch.extend(self.changes(&key, model, &managed, now).into_iter().flatten());
         }
         // What a delete frees may be needed by a create.
         batch.sort_by_key(|change| !matches!(change, Change::Delete(_)));
-        if self.dirty.is_empty() {
+        if self.dirty.is_empty() && self.dirty_groundwork.is_empty() {
             // Users before what they use: the kernel takes the routes along with their nexthop.
             batch.append(&mut spent_nexthops);
         } else {
-            self.dirty_nexthops.extend(spent_nexthops.iter().map(Change::key));
+            self.dirty_groundwork.extend(spent_nexthops.iter().map(Change::key));
         }
         self.in_flight = !batch.is_empty();
         self.in_flight.then_some(batch)
@@ -229,7 +258,9 @@ impl Reconciler {
 
     fn mark(&mut self, key: Key) {
         match key {
-            Key::Nexthop(_) => self.dirty_nexthops.insert(key),
+            Key::Nexthop(_) | Key::Fdb { destination: Some(_), .. } => {
+                self.dirty_groundwork.insert(key)
+            }
             _ => self.dirty.insert(key),
         };
     }
@@ -261,20 +292,27 @@ impl Reconciler {
         self.refused.insert(key, Refusal { error, attempts, retry_at: now + wait, trying: false });
     }
 
-    /// The change that `key` needs, if any.
-    fn change(
+    /// The change that `key` needs, if any; two where it is to be made again.
+    fn changes(
         &mut self,
         key: &Key,
         model: &Model,
         managed: impl Fn(&Key) -> bool,
         now: Instant,
-    ) -> Option<Change> {
+    ) -> [Option<Change>; 2] {
         if self.refused.get(key).is_some_and(|refusal| !refusal.trying && refusal.retry_at > now) {
-            return None;
+            return [None, None];
         }
         let held = model.get(key);
         let may_delete = self.withdrawn.contains(key) || (self.sweeping && managed(key));
-        let change = difference(self.desired.get(key), held.as_ref(), may_delete);
+        let desired = self.desired.get(key);
+        let change = difference(desired, held.as_ref(), may_delete);
+        if self.recreate.remove(key)
+            && let (Some(desired), Some(held)) = (desired, &held)
+            && held.is_ours()
+        {
+            return [Some(Change::Delete(held.clone())), Some(Change::Create(desired.clone()))];
+        }
         if change.is_none() {
             self.unconfirmed.remove(key);
             self.refused.remove(key);
@@ -282,6 +320,6 @@ impl Reconciler {
                 self.withdrawn.remove(key);
             }
         }
-        change
+        [change, None]
     }
 }

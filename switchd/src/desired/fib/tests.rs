@@ -17,12 +17,41 @@ impl World {
         let mut world = Self::default();
         for index in [1, 2] {
             world.link(index, true);
-            let address =
-                Object::Address(Address::new(index, format!("10.1.{index}.2/30").parse().unwrap()));
-            world.fib.handle_object(&address.key(), Some(&address));
+            world.address(index, &format!("10.1.{index}.2/30"));
         }
-        world.settle();
         world
+    }
+
+    fn address(&mut self, index: Ifindex, prefix: &str) {
+        let address = Object::Address(Address::new(index, prefix.parse().unwrap()));
+        self.fib.handle_object(&address.key(), Some(&address));
+        self.settle();
+    }
+
+    /// `prefix via gateway dev link`, of the routes that have their gateway in them.
+    fn inline_routes(&self) -> Vec<String> {
+        let hop = |prefix, hop: &Hop| {
+            let gateway = hop.gateway.unwrap();
+            let onlink = if hop.onlink { " onlink" } else { "" };
+            format!("{prefix} via {gateway} dev swp{}{onlink}", hop.ifindex)
+        };
+        self.kernel
+            .values()
+            .filter_map(|object| match object {
+                Object::Route(Route { prefix, via: Via::Hops(hops), .. }) => {
+                    hops.first().map(|first| hop(prefix, first))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The MAC that stands for an IPv6 gateway on a link.
+    fn stand_in(&self, ifindex: Ifindex) -> Option<MacAddr> {
+        match self.kernel.get(&Key::Neighbor { ifindex, address: STAND_IN.into() }) {
+            Some(Object::Neighbor(neighbor)) => neighbor.mac,
+            _ => None,
+        }
     }
 
     fn link(&mut self, index: Ifindex, running: bool) {
@@ -156,4 +185,55 @@ fn after_a_restart_the_same_gateway_gets_the_same_nexthop_id() {
     second.best("192.0.2.0/24", Some("10.1.1.1"));
     second.best("203.0.113.0/24", Some("10.1.2.1"));
     assert_eq!(second.kernel, first.kernel);
+}
+
+#[test]
+fn where_the_driver_takes_no_nexthop_objects_the_gateway_stands_in_the_route() {
+    let mut world = World::with_two_uplinks();
+    world.fib.set_style(NexthopStyle::Inline);
+    world.best("192.0.2.0/24", Some("10.1.1.1"));
+    assert_eq!(world.nexthops(), 0);
+    assert_eq!(world.inline_routes(), ["192.0.2.0/24 via 10.1.1.1 dev swp1"]);
+    world.best("192.0.2.0/24", None);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn an_ipv6_gateway_of_an_ipv4_route_is_stood_in_for_where_the_driver_takes_no_other() {
+    let mut world = World::with_two_uplinks();
+    world.address(1, "2001:db8:1::2/64");
+    world.fib.set_style(NexthopStyle::Inline);
+    world.best("192.0.2.0/24", Some("2001:db8:1::1"));
+    assert_eq!(world.inline_routes(), ["192.0.2.0/24 via 169.254.0.1 dev swp1 onlink"]);
+    assert_eq!(world.stand_in(1), None, "its MAC is not known yet");
+    for last in [1, 2] {
+        let mac = MacAddr::new(2, 0, 0, 0, 0, last);
+        let neighbor = Neighbor {
+            state: platform::kernel::NeighborState::Reachable,
+            extern_learn: false,
+            ..Neighbor::remote(1, "2001:db8:1::1".parse().unwrap(), mac)
+        };
+        let neighbor = Object::Neighbor(neighbor);
+        world.fib.handle_object(&neighbor.key(), Some(&neighbor));
+        world.settle();
+        assert_eq!(world.stand_in(1), Some(mac), "it follows the gateway's MAC");
+    }
+    world.best("192.0.2.0/24", None);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn changing_the_style_rewrites_every_route_and_leaves_nothing_of_the_old_one() {
+    let mut world = World::with_two_uplinks();
+    world.best("192.0.2.0/24", Some("10.1.1.1"));
+    world.best("198.51.100.0/24", Some("10.1.2.1"));
+    let routes = world.routes();
+    world.fib.set_style(NexthopStyle::Inline);
+    world.settle();
+    assert_eq!(world.nexthops(), 0);
+    assert_eq!(world.inline_routes().len(), 2);
+    world.fib.set_style(NexthopStyle::Object);
+    world.settle();
+    assert_eq!(world.routes(), routes);
+    assert_eq!(world.nexthops(), 2);
 }
