@@ -42,6 +42,8 @@ pub struct FakeKernel {
     overrun: bool,
     sizes: HashMap<Table, usize>,
     vetoes: Vec<Veto>,
+    /// Remote MACs that the chip has room for, if there is a chip.
+    asic: Option<usize>,
     applied: Vec<Change>,
 }
 
@@ -70,6 +72,18 @@ impl FakeKernel {
     pub fn refusing(mut self, veto: impl Fn(&Change) -> bool + Send + 'static) -> Self {
         self.vetoes.push(Box::new(veto));
         self
+    }
+
+    /// With a switch chip that has room for so many remote MACs.
+    #[must_use]
+    pub fn with_asic(mut self, room: usize) -> Self {
+        self.asic = Some(room);
+        self
+    }
+
+    /// The chip gets room for so many remote MACs. What is in it stays.
+    pub fn resize_asic(&mut self, room: usize) {
+        self.asic = Some(room);
     }
 
     /// With a listener whose buffer overruns after so many notifications, once.
@@ -255,8 +269,37 @@ impl FakeKernel {
                 })));
             }
         }
+        let (key, is_new) = (entry.key(), self.model.get(&entry.key()).is_none());
         self.tell(Notification::New(Object::Fdb(entry)));
+        if is_new {
+            self.offer_to_asic(key);
+        }
         Ok(())
+    }
+
+    /// The chip takes a remote MAC once both halves are there and if there is room. It does not say so.
+    fn offer_to_asic(&mut self, key: Key) {
+        let (Some(room), Key::Fdb { table, .. }) = (self.asic, key) else { return };
+        let taken = self.model.fdb().filter(|entry| {
+            entry.table == FdbTable::Vxlan && entry.offload.offloaded && !entry.is_flood()
+        });
+        let has_room = taken.count() < room;
+        let other = match table {
+            FdbTable::Bridge => FdbTable::Vxlan,
+            FdbTable::Vxlan => FdbTable::Bridge,
+        };
+        let halves = match key {
+            Key::Fdb { destination: Some(_), .. } => vec![key],
+            Key::Fdb { ifindex, mac, vlan, vni, destination, .. } => {
+                vec![key, Key::Fdb { ifindex, mac, vlan, table: other, vni, destination }]
+            }
+            _ => return,
+        };
+        let is_flood = halves.len() == 1;
+        if (is_flood || has_room) && halves.iter().all(|half| self.model.get(half).is_some()) {
+            let offload = Offload { offloaded: true, ..Offload::default() };
+            halves.iter().for_each(|half| self.set_offload(half, offload));
+        }
     }
 
     fn delete(&mut self, object: &Object) {
@@ -277,6 +320,10 @@ impl Dataplane for FakeKernel {
     fn apply(&mut self, changes: &[Change]) -> Vec<Answer> {
         self.applied.extend_from_slice(changes);
         changes.iter().map(|change| self.apply_one(change)).collect()
+    }
+
+    fn read(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
+        Ok(keys.iter().filter_map(|key| self.model.get(key)).collect())
     }
 
     fn snapshot(&mut self) -> Result<Model, KernelError> {

@@ -24,12 +24,7 @@ use super::{Errno, FdbEntry, FdbTable, Ifindex, KernelError, Key, Notification, 
 const BATCH: usize = 64;
 
 impl Socket {
-    /// Reads the objects of these keys anew. What the kernel does not have, or cannot show alone (see the head of this
-    /// file), is not among the answers.
-    ///
-    /// # Errors
-    /// The socket failed. That the kernel has no such object is no error.
-    pub fn read(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
+    pub(super) fn read_each(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
         let mut found = Vec::with_capacity(keys.len());
         let mut floods: BTreeSet<Ifindex> = BTreeSet::new();
         let mut requests = Vec::with_capacity(keys.len());

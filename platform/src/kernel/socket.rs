@@ -22,7 +22,7 @@ use super::message::{
 use super::nexthop::NHMSG_LEN;
 use super::{
     Change, Dataplane, Errno, FdbEntry, Ifindex, KernelError, Key, Link, LinkKind, Model,
-    Notification,
+    Notification, Object,
 };
 
 /// A netlink datagram is 32 KiB at most.
@@ -221,6 +221,10 @@ impl Dataplane for Socket {
             rest = later;
         }
         answers
+    }
+
+    fn read(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
+        self.read_each(keys)
     }
 
     fn snapshot(&mut self) -> Result<Model, KernelError> {
