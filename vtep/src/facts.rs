@@ -257,7 +257,8 @@ impl Facts {
         }
         let place = (bridge, vlan, mac);
         let before = self.stations.get(&place).copied();
-        let station = station_kind(entry).map(|kind| Station { port, kind });
+        let behind_vxlan = self.links.get(&port).is_some_and(|link| link.vxlan().is_some());
+        let station = station_kind(entry, behind_vxlan).map(|kind| Station { port, kind });
         if before == station {
             return touched;
         }
@@ -315,16 +316,16 @@ fn vni_and_master(link: &Link) -> (Option<Vni>, Option<Ifindex>) {
 
 /// What an entry of a bridge's table says of a MAC, if anything that concerns us.
 ///
-/// An entry that a control plane made says nothing: it may be ours. But a switch's hardware hands the MACs that it
-/// learned to the bridge with the same mark (`NTF_EXT_LEARNED`), and with the offload flag from the first moment on.
-/// Behind a VXLAN device both look alike; such a place is filtered out when it is read.
-fn station_kind(entry: &FdbEntry) -> Option<StationKind> {
+/// `NTF_EXT_LEARNED` behind a VXLAN device is a control plane's, perhaps ours, and says nothing of a local MAC. On any other
+/// port it is how a switch's hardware hands the MACs that it learned to the bridge; the offload flag follows in silence, so
+/// that nothing depends on it here.
+fn station_kind(entry: &FdbEntry, behind_vxlan: bool) -> Option<StationKind> {
     if entry.mac.is_multicast() || entry.mac.is_zero() {
         return None;
     }
     match entry.state {
         FdbState::Permanent => Some(StationKind::Own),
-        _ if entry.extern_learn && !entry.offload.offloaded => None,
+        _ if entry.extern_learn && behind_vxlan => None,
         FdbState::Static => Some(StationKind::Static),
         FdbState::Dynamic if entry.sticky => Some(StationKind::Static),
         FdbState::Dynamic => Some(StationKind::Learned),

@@ -126,15 +126,8 @@ impl FakeKernel {
 
     /// The hardware changed its mind about an object, in silence as drivers do.
     pub fn set_offload(&mut self, key: &Key, offload: Offload) {
-        let Some(mut object) = self.model.get(key) else { return };
-        match &mut object {
-            Object::Fdb(entry) => entry.offload = offload,
-            Object::Neighbor(neighbor) => neighbor.offload = offload,
-            Object::Nexthop(nexthop) => nexthop.offload = offload,
-            Object::Route(route) => route.offload = offload,
-            Object::Link(_) | Object::Address(_) => {}
-        }
-        self.model.apply(Notification::New(object));
+        let Some(object) = self.model.get(key) else { return };
+        self.model.apply(Notification::New(object.with_offload(offload)));
     }
 
     fn tell(&mut self, notification: Notification) {

@@ -210,6 +210,30 @@ impl Object {
         }
     }
 
+    /// What the object's own flags say of the hardware; `None` for kinds that have no such flags.
+    pub fn offload(&self) -> Option<Offload> {
+        match self {
+            Self::Nexthop(nexthop) => Some(nexthop.offload),
+            Self::Fdb(entry) => Some(entry.offload),
+            Self::Neighbor(neighbor) => Some(neighbor.offload),
+            Self::Route(route) => Some(route.offload),
+            _ => None,
+        }
+    }
+
+    /// The same object with other flags. Kinds that have no flags stay as they are.
+    #[must_use]
+    pub fn with_offload(mut self, offload: Offload) -> Self {
+        match &mut self {
+            Self::Nexthop(nexthop) => nexthop.offload = offload,
+            Self::Fdb(entry) => entry.offload = offload,
+            Self::Neighbor(neighbor) => neighbor.offload = offload,
+            Self::Route(route) => route.offload = offload,
+            _ => {}
+        }
+        self
+    }
+
     /// Whether the kernel's `held` is all that `self` asks for. Not equality: the kernel adds what no writer sets (offload
     /// flags, the bridge of a port, a neighbour's momentary state).
     pub fn is_satisfied_by(&self, held: &Self) -> bool {
