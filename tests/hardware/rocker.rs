@@ -44,7 +44,9 @@ fn learned_by_the_chip(switch: &Node, mac: &str) -> Result {
 }
 
 fn frames_seen_by_cpu(switch: &Node) -> Result<String> {
-    switch.run("cat /sys/class/net/port1/statistics/rx_packets /sys/class/net/port2/statistics/rx_packets")
+    switch.run(
+        "cat /sys/class/net/port1/statistics/rx_packets /sys/class/net/port2/statistics/rx_packets",
+    )
 }
 
 /// Frames that the chip has forwarded by an entry of its bridging table.

@@ -30,7 +30,7 @@ pub(crate) fn print_logs(dir: &Path) {
 pub(crate) fn keep(dir: &Path) -> io::Result<PathBuf> {
     // target/<profile>/deps/<test binary>
     let executable = std::env::current_exe()?;
-    let target = executable.ancestors().nth(3).unwrap_or(Path::new("."));
+    let target = executable.ancestors().nth(3).unwrap_or_else(|| Path::new("."));
     let thread = std::thread::current();
     let test = std::env::var("NEXTEST_TEST_NAME")
         .unwrap_or_else(|_| thread.name().unwrap_or("unnamed").to_owned());

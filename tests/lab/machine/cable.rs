@@ -100,8 +100,7 @@ fn veth(machine: &Machine, left: End<'_>, right: End<'_>) -> Result {
 
 /// Makes a device of the machine's own namespace the `end`.
 fn rename(machine: &Machine, device: &str, end: End<'_>) -> Result {
-    let command =
-        format!("ip link set {device} name {} netns {}", end.port, end.node.netns());
+    let command = format!("ip link set {device} name {} netns {}", end.port, end.node.netns());
     machine.switch().run(&command).map(drop)
 }
 

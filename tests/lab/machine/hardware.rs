@@ -107,7 +107,8 @@ impl Hardware {
             Self::Spectrum { chip, .. } => {
                 let kind = chip.kind();
                 // The driver's three generations are one module.
-                let load = format!("modprobe mlxsw_spectrum; modprobe mlxfake kind={kind} ports={count}");
+                let load =
+                    format!("modprobe mlxsw_spectrum; modprobe mlxfake kind={kind} ports={count}");
                 (load, "p".into())
             }
         };
@@ -120,7 +121,9 @@ impl Hardware {
             .ports()
             .iter()
             .zip(1..)
-            .map(|(name, number)| format!("{prefix}{number}) echo link set ${{d##*/}} name {name};; "))
+            .map(|(name, number)| {
+                format!("{prefix}{number}) echo link set ${{d##*/}} name {name};; ")
+            })
             .collect();
         format!(
             "for d in /sys/class/net/eth*; do \

@@ -95,7 +95,7 @@ fn arguments(plan: &Plan<'_>, image: &Image) -> Vec<String> {
     let (dir, lab_dir) = (text(plan.dir), text(plan.lab_dir));
     let pairs = [
         ("-fsdev", "local,id=host,path=/,security_model=none,readonly=on,multidevs=remap".into()),
-        ("-fsdev", format!("local,id=lab,path={lab_dir},security_model=none")),
+        ("-fsdev", format!("local,id=lab,path={lab_dir},security_model=mapped-file")),
         ("-qmp", format!("unix:{dir}/qmp.sock,server=on,wait=off")),
         ("-kernel", text(&image.kernel)),
         ("-initrd", text(&image.initramfs)),
@@ -130,12 +130,16 @@ fn arguments(plan: &Plan<'_>, image: &Image) -> Vec<String> {
     words
 }
 
-/// A port is one end of a hub: the other end is plugged in while the machine runs. All that passes is captured.
-fn port_arguments(dir: &Path, port: &super::cable::Port) -> [String; 4] {
+/// A port is one end of a hub: the far end is plugged in while the machine runs. All that passes is captured.
+///
+/// The third end leads nowhere: without an end that takes frames, a NIC would wait for ever after its first one.
+fn port_arguments(dir: &Path, port: &super::cable::Port) -> [String; 6] {
     let (netdev, hub) = (&port.netdev, port.hub);
     [
         "-netdev".into(),
         format!("hubport,id={netdev},hubid={hub}"),
+        "-netdev".into(),
+        format!("hubport,id={netdev}-nowhere,hubid={hub}"),
         "-object".into(),
         format!(
             "filter-dump,id=dump-{netdev},netdev={netdev},file={}/{netdev}.pcap",
