@@ -1,4 +1,6 @@
-//! The box beneath us. [`kernel`] is the dataplane: typed kernel objects over netlink. It uses nothing of the crate
-//! around it.
+//! The box beneath us. [`kernel`] is the dataplane: typed kernel objects over netlink; it uses nothing of the crate
+//! around it. [`devlink`] is the switch as a device: tables, traps, policers, health, ports.
 
+pub mod devlink;
+mod genetlink;
 pub mod kernel;

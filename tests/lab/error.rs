@@ -41,6 +41,14 @@ pub enum LabError {
         /// The last line of its log.
         said: String,
     },
+    /// A machine did not boot, does not answer, or its kernel complains; trying again is of no use.
+    #[error("{name}: {problem}")]
+    Machine {
+        /// Which one.
+        name: String,
+        /// What happened, with the kernel's own words if it said any.
+        problem: String,
+    },
     /// Something is not as the test wants it.
     #[error("{0}")]
     Unexpected(String),

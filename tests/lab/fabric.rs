@@ -70,10 +70,18 @@ impl Fabric {
     /// # Errors
     /// The kernel refused something.
     pub fn build(lab: &Lab, peering: Peering) -> Result<Self> {
-        let spine = lab.node("spine")?;
-        let leaves = [lab.node("leaf1")?, lab.node("leaf2")?];
-        let hosts = [lab.node("host1")?, lab.node("host2")?];
-        let fabric = Self { spine, leaves, hosts, peering };
+        let nodes = [lab.node("spine")?, lab.node("leaf1")?, lab.node("leaf2")?];
+        Self::on(lab, peering, nodes, [lab.node("host1")?, lab.node("host2")?])
+    }
+
+    /// Builds it on nodes (spine, leaf1, leaf2) and hosts that exist, any of which may be in a machine. A machine with
+    /// hardware has front panel ports `port1` and `up0`, which are then used.
+    ///
+    /// # Errors
+    /// The kernel refused something.
+    pub fn on(lab: &Lab, peering: Peering, nodes: [Node; 3], hosts: [Node; 2]) -> Result<Self> {
+        let [spine, left, right] = nodes;
+        let fabric = Self { spine, leaves: [left, right], hosts, peering };
         for index in [1, 2] {
             let leaf = fabric.leaf(index);
             lab.link(&fabric.spine, &format!("d{index}"), leaf, "up0")?;
@@ -288,11 +296,14 @@ fn prepare_leaf(leaf: &Node, index: usize) -> Result {
     for command in [
         &format!("ip address add {vtep}/32 dev lo"),
         &format!("ip address add {}/30 dev up0", uplink_address(index)),
-        "ip link add br100 type bridge",
+        "ip link add br100 type bridge mcast_snooping 0",
         "ip link set br100 addrgenmode none",
         &format!("ip link set br100 address 02:00:00:00:ff:0{index}"),
         "ip link set br100 up",
-        &format!("ip link add vni100 type vxlan id 100 local {vtep} dstport 4789 nolearning"),
+        // As Spectrum wants it; a leaf without hardware does not mind.
+        &format!(
+            "ip link add vni100 type vxlan id 100 local {vtep} dstport 4789 nolearning ttl 64 tos inherit noudpcsum"
+        ),
         "ip link set vni100 addrgenmode none",
         "ip link set vni100 master br100",
         "bridge link set dev vni100 learning off",

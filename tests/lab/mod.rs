@@ -1,19 +1,22 @@
-//! The lab: network namespaces, peers that we did not write, and the kernel's own view of things.
+//! The lab: network namespaces and whole machines, peers that we did not write, and the kernel's own view of things.
 //!
-//! A test asks [`Lab::run`] for a lab, makes [`Node`]s in it, joins them with links, starts daemons and looks at the
-//! result with iproute2. Nothing here knows an internal type of switchd: it is driven by its binaries only.
+//! A test asks [`Lab::run`] for a lab, makes [`Node`]s in it (namespaces of the host, or of a [`Machine`] with emulated
+//! hardware), joins them with links, starts daemons and looks at the result with iproute2. Nothing here knows an internal type of switchd: it is driven by its binaries only.
 //!
 //! Every name is unique per test process, so that tests run in parallel; what a killed run left behind is swept by
 //! the next one. Waiting is always for a condition with a deadline ([`eventually`]), never for time to pass.
 
 pub mod fabric;
 pub mod kernel_view;
+pub mod machine;
 pub mod peers;
 pub mod ping;
 pub mod switch;
 
 mod error;
+mod failure;
 mod node;
+mod place;
 mod process;
 mod requirements;
 mod wait;
@@ -21,33 +24,38 @@ mod wait;
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
-    path::Path,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 pub use error::{LabError, Result};
+pub use machine::{Hardware, Machine};
 pub use node::Node;
 pub use process::Process;
 pub use requirements::require;
 pub use wait::{PATIENCE, eventually, steadily};
 
-/// The namespaces, processes and files of one test; all gone when it is dropped.
+/// The namespaces, machines, processes and files of one test; all gone when it is dropped.
 #[derive(Debug)]
 pub struct Lab {
     prefix: String,
+    machines: Mutex<Vec<Machine>>,
     dir: tempfile::TempDir,
 }
 
 impl Lab {
-    /// Runs `story` in a fresh lab. When it fails, by error or by panic, the end of every daemon's log is printed.
+    /// Runs `story` in a fresh lab. When it fails, by error or by panic, the end of every daemon's log is printed and
+    /// all files are kept. A kernel of a machine that complained fails it, too.
     ///
     /// # Errors
     /// What `story` returned, or what kept the lab from being set up (no root, a missing package).
     pub fn run(story: impl FnOnce(&Self) -> Result) -> Result {
         let lab = Self::new()?;
-        let outcome = story(&lab);
+        let outcome = story(&lab).and_then(|()| lab.machines_are_healthy());
         if outcome.is_err() {
-            lab.print_logs();
+            lab.keep_evidence();
         }
         outcome
     }
@@ -60,7 +68,7 @@ impl Lab {
         // FRR drops to its own user and must still reach its sockets and logs.
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755))?;
         let prefix = node::prefix(std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        Ok(Self { prefix, dir })
+        Ok(Self { prefix, machines: Mutex::default(), dir })
     }
 
     /// A new network namespace with its loopback up and IP forwarding on.
@@ -71,11 +79,28 @@ impl Lab {
         Node::create(name, &self.prefix, self.dir.path())
     }
 
-    /// A cable: a veth pair with one end in each node, both ends up.
+    /// A new machine. It boots while the test goes on; the first use of it waits.
+    ///
+    /// # Errors
+    /// Something that machines need is missing.
+    pub fn machine(&self, name: &str, hardware: Hardware) -> Result<Machine> {
+        let machine = Machine::boot(name, self.dir.path(), hardware)?;
+        self.machines().push(machine.clone());
+        Ok(machine)
+    }
+
+    /// A cable with one end in each node, both ends up. A name of a front panel port means that port; any other name is
+    /// that of a new device (of a veth pair, or of a NIC of the machine).
     ///
     /// # Errors
     /// The kernel refused it, for instance because a name is taken.
     pub fn link(&self, left: &Node, left_port: &str, right: &Node, right_port: &str) -> Result {
+        if left.machine().is_some() || right.machine().is_some() {
+            return machine::plug(
+                machine::End { node: left, port: left_port },
+                machine::End { node: right, port: right_port },
+            );
+        }
         let (a, b) = (left.netns(), right.netns());
         node::host(&format!(
             "ip link add {left_port} netns {a} type veth peer name {right_port} netns {b}"
@@ -85,22 +110,19 @@ impl Lab {
         Ok(())
     }
 
-    fn print_logs(&self) {
-        let mut logs: Vec<_> =
-            walk(self.dir.path()).into_iter().filter(|path| is_log(path)).collect();
-        logs.sort();
-        for path in logs {
-            let text =
-                fs::read_to_string(&path).unwrap_or_else(|error| format!("(unreadable: {error})"));
-            let lines: Vec<_> = text.lines().collect();
-            let tail = &lines[lines.len().saturating_sub(LOG_TAIL)..];
-            let name = path.strip_prefix(self.dir.path()).unwrap_or(&path);
-            eprintln!(
-                "---- the last {} lines of {} ----\n{}",
-                tail.len(),
-                name.display(),
-                tail.join("\n")
-            );
+    fn machines_are_healthy(&self) -> Result {
+        self.machines().iter().find_map(Machine::complaint).map_or(Ok(()), Err)
+    }
+
+    fn machines(&self) -> std::sync::MutexGuard<'_, Vec<Machine>> {
+        self.machines.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep_evidence(&self) {
+        failure::print_logs(self.dir.path());
+        match failure::keep(self.dir.path()) {
+            Ok(kept) => eprintln!("---- everything is kept in {} ----", kept.display()),
+            Err(error) => eprintln!("---- the files could not be kept: {error} ----"),
         }
     }
 }
@@ -108,19 +130,9 @@ impl Lab {
 impl Drop for Lab {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            self.print_logs();
+            self.keep_evidence();
         }
+        self.machines().iter().for_each(Machine::power_off);
         node::remove_all(&self.prefix);
     }
 }
-
-fn walk(dir: &Path) -> Vec<std::path::PathBuf> {
-    let entries = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
-    entries.flat_map(|path| if path.is_dir() { walk(&path) } else { vec![path] }).collect()
-}
-
-fn is_log(path: &Path) -> bool {
-    path.extension().is_some_and(|extension| extension == "log")
-}
-
-const LOG_TAIL: usize = 40;

@@ -4,17 +4,18 @@ use std::{
     fs,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Command, Output},
 };
 
 use serde_json::Value;
 
-use crate::{LabError, Result};
+use crate::{LabError, Result, machine::Machine, place::Place};
 
-/// One machine of the lab: a network namespace with a directory for its daemons' files.
+/// One device of the lab: a network namespace, on the host or in a machine, with a directory for its daemons' files.
 #[derive(Clone, Debug)]
 pub struct Node {
     name: String,
+    place: Place,
     netns: String,
     dir: PathBuf,
 }
@@ -26,10 +27,21 @@ impl Node {
         fs::create_dir(&dir)?;
         fs::set_permissions(&dir, fs::Permissions::from_mode(0o755))?;
         host(&format!("ip netns add {netns}"))?;
-        let node = Self { name: name.into(), netns, dir };
-        node.run("ip link set lo up")?;
-        node.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")?;
+        let node = Self { name: name.into(), place: Place::Host, netns, dir };
+        node.prepare()?;
         Ok(node)
+    }
+
+    /// A namespace that exists in a machine.
+    pub(crate) fn of_machine(name: &str, machine: &Machine, netns: &str, dir: PathBuf) -> Self {
+        Self { name: name.into(), place: Place::Machine(machine.clone()), netns: netns.into(), dir }
+    }
+
+    /// What every namespace has: a loopback that is up, and forwarding.
+    pub(crate) fn prepare(&self) -> Result {
+        self.run("ip link set lo up")?;
+        self.run("sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1")?;
+        Ok(())
     }
 
     /// The name given by the test.
@@ -42,7 +54,19 @@ impl Node {
         &self.netns
     }
 
-    /// Where this node's daemons keep their files.
+    /// The machine it is in, unless it is on the host.
+    pub fn machine(&self) -> Option<&Machine> {
+        match &self.place {
+            Place::Host => None,
+            Place::Machine(machine) => Some(machine),
+        }
+    }
+
+    pub(crate) fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// Where this node's daemons keep their files; the same path on the host and in a machine.
     pub fn dir(&self) -> &Path {
         &self.dir
     }
@@ -68,7 +92,7 @@ impl Node {
     /// # Errors
     /// It could not be started.
     pub fn output(&self, words: &[&str]) -> Result<Output> {
-        Ok(self.command(words).stdin(Stdio::null()).output()?)
+        self.place.output(&self.netns, words)
     }
 
     /// Runs a command that prints JSON. No output counts as `null`, as iproute2 means it.
@@ -77,13 +101,6 @@ impl Node {
     /// It failed, or printed something else.
     pub fn json(&self, command: &str) -> Result<Value> {
         parse(command, &self.run(command)?)
-    }
-
-    /// A command that will run inside the namespace. `ip netns exec` replaces itself, so the child is the program.
-    pub fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.netns]).args(words);
-        command
     }
 }
 

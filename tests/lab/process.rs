@@ -1,18 +1,15 @@
 //! A daemon of the lab: started in a node, logged to a file, stopped by the test or with it.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, ExitStatus, Stdio},
+    process::ExitStatus,
     time::Duration,
 };
 
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
+use nix::sys::signal::Signal;
 
-use crate::{LabError, Node, Result, eventually};
+use crate::{LabError, Node, Result, place::Child};
 
 /// A running program. Dropping it kills it.
 #[derive(Debug)]
@@ -29,17 +26,11 @@ impl Process {
     /// It could not be started.
     pub fn start(node: &Node, name: &str, words: &[&str]) -> Result<Self> {
         let log = node.dir().join(format!("{name}.log"));
-        let output = OpenOptions::new().create(true).append(true).open(&log)?;
-        let child = node
-            .command(words)
-            .stdin(Stdio::null())
-            .stdout(duplicate(&output)?)
-            .stderr(output)
-            .spawn()?;
+        let child = node.place().spawn(node.netns(), words, &log)?;
         Ok(Self { name: format!("{} on {}", name, node.name()), child, log })
     }
 
-    /// Its process id.
+    /// Its process id, in the machine it runs on.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -74,9 +65,7 @@ impl Process {
     /// # Errors
     /// There was no such process.
     pub fn kill9(&mut self) -> Result {
-        self.child.kill()?;
-        self.child.wait()?;
-        Ok(())
+        self.child.kill()
     }
 
     /// Sends a signal.
@@ -84,9 +73,7 @@ impl Process {
     /// # Errors
     /// There was no such process.
     pub fn signal(&self, signal: Signal) -> Result {
-        let pid =
-            i32::try_from(self.pid()).map_err(|error| LabError::Unexpected(error.to_string()))?;
-        Ok(kill(Pid::from_raw(pid), signal)?)
+        self.child.signal(signal)
     }
 
     /// Asks it to end (SIGTERM) and waits for it.
@@ -103,11 +90,7 @@ impl Process {
     /// # Errors
     /// It still runs after `timeout`.
     pub fn wait(&mut self, timeout: Duration) -> Result<ExitStatus> {
-        eventually(timeout, || {
-            self.child
-                .try_wait()?
-                .ok_or_else(|| LabError::Unexpected(format!("{} does not end", self.name)))
-        })
+        self.child.wait(&self.name, timeout)
     }
 }
 
@@ -116,8 +99,4 @@ impl Drop for Process {
         // Already ended is as good.
         let _ = self.kill9();
     }
-}
-
-fn duplicate(file: &File) -> Result<File> {
-    Ok(file.try_clone()?)
 }

@@ -35,6 +35,10 @@ fn package_of(program: &str) -> &'static str {
         "bird" | "birdc" => "bird2",
         "gobgp" | "gobgpd" => "gobgpd",
         "ping" => "iputils-ping",
+        "qemu-system-x86_64" => "qemu-system-x86",
+        "setpriv" => "util-linux",
+        "devlink" => "iproute2",
+        "ethtool" => "ethtool",
         _ => "iproute2",
     }
 }

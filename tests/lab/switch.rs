@@ -66,11 +66,12 @@ impl Switch {
     /// The processes cannot be listed.
     pub fn kill9_everything(&mut self) -> Result {
         self.kill9()?;
-        let pids = node::host(&format!("ip netns pids {}", self.node.netns()))?;
+        let pids = self.node.run(&format!("ip netns pids {}", self.node.netns()))?;
         for pid in pids.split_whitespace() {
-            let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+            // Gone meanwhile is as good.
+            let name = self.node.run(&format!("cat /proc/{pid}/comm")).unwrap_or_default();
             if name.trim().starts_with("switchd") {
-                node::host(&format!("kill -9 {pid}"))?;
+                self.node.run(&format!("kill -9 {pid}"))?;
             }
         }
         Ok(())

@@ -19,7 +19,11 @@ pub fn eventually<T>(timeout: Duration, mut check: impl FnMut() -> Result<T>) ->
     loop {
         match check() {
             Ok(value) => return Ok(value),
-            Err(hopeless @ (LabError::Ended { .. } | LabError::Missing(_))) => {
+            Err(
+                hopeless @ (LabError::Ended { .. }
+                | LabError::Missing(_)
+                | LabError::Machine { .. }),
+            ) => {
                 return Err(hopeless);
             }
             Err(last) if Instant::now() >= deadline => {

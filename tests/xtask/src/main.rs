@@ -11,9 +11,32 @@ use std::path::Path;
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
-/// What the test suites run: peers that we did not write, independent witnesses, and g++ for libFuzzer.
-const PACKAGES: [&str; 8] =
-    ["iproute2", "iputils-ping", "frr", "bird2", "gobgpd", "tcpdump", "g++", "shellcheck"];
+/// What the test suites run: peers that we did not write, independent witnesses, and g++ for libFuzzer; then what boots the
+/// lab's machines and builds their drivers.
+const PACKAGES: [&str; 18] = [
+    "iproute2",
+    "iputils-ping",
+    "frr",
+    "bird2",
+    "gobgpd",
+    "tcpdump",
+    "g++",
+    "shellcheck",
+    "qemu-system-x86",
+    "busybox-static",
+    "kmod",
+    "ethtool",
+    "lldpd",
+    "make",
+    "patch",
+    "cpio",
+    "xz-utils",
+    "bc",
+];
+
+/// Scripts that shellcheck reads.
+const SCRIPTS: [&str; 4] =
+    [".ci/run", "tests/fuzz.sh", "tests/lab/machine/kernel.sh", "tests/lab/machine/init.sh"];
 
 /// Test binaries that need root: nextest's filter names them.
 const ROOT_SUITES: &str = "package(tests) | binary(kernel_root)";
@@ -22,7 +45,8 @@ const ROOT_SUITES: &str = "package(tests) | binary(kernel_root)";
 const FUZZ_SECONDS: u32 = 5;
 
 const USAGE: &str = "usage: cargo xtask check [--allow-skips]   set up, then run all that CI runs
-       cargo xtask fuzz [SECONDS]         run every fuzz target for so long (default 5)";
+       cargo xtask fuzz [SECONDS]         run every fuzz target for so long (default 5)
+       cargo xtask lab                    build what the lab's machines boot, unless it is there";
 
 type Outcome = Result<(), String>;
 
@@ -33,6 +57,7 @@ fn main() -> ExitCode {
         ["check"] => check(false),
         ["check", "--allow-skips"] => check(true),
         ["fuzz"] => fuzz(FUZZ_SECONDS),
+        ["lab"] => install().and_then(|()| lab()),
         ["fuzz", seconds] => seconds.parse().map_err(|_| USAGE.to_owned()).and_then(fuzz),
         _ => Err(USAGE.to_owned()),
     });
@@ -68,10 +93,11 @@ fn check(allow_skips: bool) -> Outcome {
     })?;
     step("documentation tests", || cargo(&["test", "--workspace", "--doc", "--quiet"]))?;
     if root {
-        step("shell scripts", || {
-            run(Command::new("shellcheck").args([".ci/run", "tests/fuzz.sh"]))
-        })?;
+        step("shell scripts", || run(Command::new("shellcheck").args(SCRIPTS)))?;
         step("fuzz targets", || fuzz(FUZZ_SECONDS))?;
+    }
+    if root {
+        step("kernel and drivers of the lab's machines", lab)?;
     }
     step("build the binaries under test", || {
         cargo(&["build", "--package", "switchd", "--bins", "--quiet"])
@@ -180,6 +206,15 @@ fn tests(root: bool) -> Outcome {
         command.args(["--filterset", &format!("not ({ROOT_SUITES})")]);
     }
     run(&mut command)
+}
+
+/// Where tests look, see `tests/lab/machine/image.rs`.
+fn lab() -> Outcome {
+    let cache = env::var_os("SWITCHD_LAB_CACHE").map_or_else(
+        || Path::new(&env::var_os("HOME").unwrap_or_default()).join(".cache/switchd-lab"),
+        Into::into,
+    );
+    run(Command::new("tests/lab/machine/kernel.sh").arg(cache).stdout(Stdio::null()))
 }
 
 /// Every target from its corpus. `fuzz.sh` builds on stable Rust, without cargo-fuzz.

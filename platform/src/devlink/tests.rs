@@ -1,0 +1,73 @@
+//! Requests, against what devlink(8) asks for the same thing.
+
+use std::path::Path;
+
+use super::{
+    Handle, HealthReporter, Info, Policer, Port, ReloadAction, Resource, Trap, TrapAction,
+    TrapGroup,
+};
+use crate::genetlink::{Messages, Request, message};
+
+/// Command and attributes of the last message of a capture, the attributes in order of kind and each once: neither order
+/// nor repetition means anything, and devlink(8) says some twice.
+fn asked(name: &str) -> (u8, Vec<(u16, Vec<u8>)>) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/genetlink").join(name);
+    let text = std::fs::read_to_string(path).unwrap();
+    let line = text.lines().last().unwrap();
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    read(&line.as_bytes().chunks(2).map(octet).collect::<Vec<u8>>())
+}
+
+fn read(octets: &[u8]) -> (u8, Vec<(u16, Vec<u8>)>) {
+    let (command, attributes) = Messages(octets).next().unwrap().command().unwrap();
+    let mut attributes: Vec<_> =
+        attributes.iter().map(|(kind, value)| (kind, value.to_vec())).collect();
+    attributes.sort();
+    attributes.dedup();
+    (command, attributes)
+}
+
+fn assert_asks_as_devlink_does(request: &Request, name: &str) {
+    assert_eq!(read(&message(request, 21, 1)), asked(&format!("{name}.request")), "{name}");
+}
+
+#[test]
+fn requests_are_those_that_devlink_makes() {
+    let simulated: Handle = "netdevsim/netdevsim10".parse().unwrap();
+    let spectrum: Handle = "platform/mlxfake.0".parse().unwrap();
+    let drops = "l3_drops";
+    let fib = 2;
+    for (request, name) in [
+        (Info::request(&simulated), "netdevsim.info"),
+        (Resource::request(&simulated), "netdevsim.resources"),
+        (Resource::encode_size(&simulated, fib, 40), "netdevsim.set_resource"),
+        (
+            Trap::encode_action(&simulated, "blackhole_route", TrapAction::Trap),
+            "netdevsim.set_trap",
+        ),
+        (
+            TrapGroup::encode_action(&simulated, drops, TrapAction::Trap),
+            "netdevsim.set_group_action",
+        ),
+        (TrapGroup::encode_policer(&simulated, drops, Some(1)), "netdevsim.set_group_policer"),
+        (TrapGroup::encode_policer(&simulated, drops, None), "netdevsim.set_group_no_policer"),
+        (Policer::encode_set(&simulated, 1, Some(1000), Some(128)), "netdevsim.set_policer"),
+        (Policer::encode_set(&spectrum, 1, None, Some(100)), "spectrum.set_policer_refused"),
+        (HealthReporter::encode_recover(&simulated, None, "dummy"), "netdevsim.recover"),
+        (ReloadAction::DriverReinit.encode(&simulated), "netdevsim.reload"),
+        (Port::encode_split(&spectrum, 1, 4), "spectrum.split"),
+        (Port::encode_unsplit(&spectrum, 1), "spectrum.unsplit"),
+    ] {
+        assert_asks_as_devlink_does(&request, name);
+    }
+}
+
+#[test]
+fn a_handle_is_read_as_it_is_written() {
+    let handle: Handle = "pci/0000:03:00.0".parse().unwrap();
+    assert_eq!((handle.bus.as_str(), handle.device.as_str()), ("pci", "0000:03:00.0"));
+    assert_eq!(handle.to_string(), "pci/0000:03:00.0");
+    for wrong in ["", "pci", "pci/", "/x", "pci/x/1", "pci/\0"] {
+        assert!(wrong.parse::<Handle>().is_err(), "{wrong:?}");
+    }
+}

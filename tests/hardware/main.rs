@@ -1,0 +1,9 @@
+//! The emulated hardware itself, seen by tools that we did not write: iproute2, devlink, tc, and QEMU about its own chip.
+//!
+//! What holds here is what tests of switchd on these machines may rely on.
+
+mod fabric;
+mod lab_itself;
+mod netdevsim;
+mod rocker;
+mod spectrum;
