@@ -10,7 +10,9 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use bgp::speaker::{ConnectionId, NeighborConfig, RemoteAs, Speaker, SpeakerConfig};
+use bgp::speaker::{
+    ConnectionId, Event, FibReport, FibState, NeighborConfig, RemoteAs, Speaker, SpeakerConfig,
+};
 use bgp::types::{AfiSafi, Asn, Label, MacAddr, RouteDistinguisher, RouteTarget, RouterId};
 use bgp::wire::{
     AttributeSet, Capability, Evpn, EvpnKey, EvpnPayload, ExtCommunity, Ipv4Unicast, NextHop, Open,
@@ -28,20 +30,23 @@ criterion_main!(benches);
 fn ingest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("receive, decide, tell");
     group.throughput(Throughput::Elements(u64::from(ROUTES))).sample_size(10);
-    for (name, family, stream) in [
-        ("ipv4, 6 routes per update", AfiSafi::IPV4_UNICAST, ipv4_stream()),
-        ("evpn type 2, 60 routes per update", AfiSafi::L2VPN_EVPN, evpn_stream()),
+    for (name, family, stream, hold) in [
+        ("ipv4, 6 routes per update", AfiSafi::IPV4_UNICAST, ipv4_stream(), false),
+        ("evpn type 2, 60 routes per update", AfiSafi::L2VPN_EVPN, evpn_stream(), false),
+        ("ipv4, told when it forwards", AfiSafi::IPV4_UNICAST, ipv4_stream(), true),
     ] {
         group.bench_function(name, |bencher| {
-            bencher.iter_custom(|rounds| (0..rounds).map(|_| one_round(family, &stream)).sum());
+            bencher
+                .iter_custom(|rounds| (0..rounds).map(|_| one_round(family, &stream, hold)).sum());
         });
     }
     group.finish();
 }
 
-fn one_round(family: AfiSafi, stream: &[u8]) -> Duration {
+/// `hold`: every route is told only after it was confirmed (`suppress_fib_pending`).
+fn one_round(family: AfiSafi, stream: &[u8], hold: bool) -> Duration {
     let now = Instant::now();
-    let mut speaker = speaker(family, now);
+    let mut speaker = speaker(family, hold, now);
     let sender = establish(&mut speaker, 1, family, now);
     let receiver = establish(&mut speaker, 2, family, now);
     let begin = Instant::now();
@@ -51,8 +56,17 @@ fn one_round(family: AfiSafi, stream: &[u8]) -> Duration {
             black_box(out);
         }
         while let Some(event) = speaker.poll_event() {
+            if let Event::BestPath(best) = &event
+                && let Some(token) = best.fib
+            {
+                let key = best.key.clone();
+                speaker.handle_fib(&FibReport { key, token, state: FibState::Forwarding });
+            }
             black_box(event);
         }
+    }
+    while let Some(out) = speaker.poll_transmit(receiver, CHUNK) {
+        black_box(out);
     }
     let took = begin.elapsed();
     assert_eq!(speaker.route_count(family), ROUTES as usize);
@@ -60,9 +74,10 @@ fn one_round(family: AfiSafi, stream: &[u8]) -> Duration {
     took
 }
 
-fn speaker(family: AfiSafi, now: Instant) -> Speaker {
+fn speaker(family: AfiSafi, hold: bool, now: Instant) -> Speaker {
     let mut config = SpeakerConfig::new(Asn(65_000), RouterId(Ipv4Addr::new(10, 0, 0, 1)));
     config.best_path_events = vec![family];
+    config.suppress_fib_pending = hold;
     Speaker::new(config, now)
 }
 

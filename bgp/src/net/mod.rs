@@ -20,7 +20,8 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::rib::RouteKey;
 use crate::speaker::{
-    Event, NeighborConfig, NeighborError, NeighborId, NeighborSummary, Route, RouteView, Speaker,
+    Event, FibReport, NeighborConfig, NeighborError, NeighborId, NeighborSummary, Route, RouteView,
+    Speaker,
 };
 use crate::types::AfiSafi;
 use driver::Driver;
@@ -28,6 +29,8 @@ pub use keep::{KeptSession, SessionKeeper};
 
 /// Calls on their way to the speaker.
 const COMMANDS: usize = 64;
+/// FIB reports that the speaker takes at once: between two such lots it looks after its connections.
+const FIB_REPORTS: usize = 1024;
 /// Batches of events on their way to the daemon. What does not fit stays in the speaker, where it coalesces.
 const EVENT_BATCHES: usize = 4;
 
@@ -140,6 +143,25 @@ impl Handle {
     /// The engine was shut down.
     pub async fn withdraw(&self, keys: Vec<RouteKey>) -> Result<(), Stopped> {
         self.with(move |speaker, _| keys.iter().for_each(|key| speaker.withdraw(key))).await
+    }
+
+    /// Tells what became of best paths in the kernel or in hardware, for a speaker with
+    /// [`suppress_fib_pending`](crate::speaker::SpeakerConfig::suppress_fib_pending). As many as there are: they go in
+    /// lots, so that connections are looked after in between, and the caller waits until the last one is taken. The
+    /// engine itself waits for no report.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn report_fib(&self, reports: Vec<FibReport>) -> Result<(), Stopped> {
+        let mut reports = reports.into_iter();
+        loop {
+            let lot: Vec<FibReport> = reports.by_ref().take(FIB_REPORTS).collect();
+            if lot.is_empty() {
+                return Ok(());
+            }
+            self.with(move |speaker, _| lot.iter().for_each(|report| speaker.handle_fib(report)))
+                .await?;
+        }
     }
 
     /// After a restart: all our routes of this family are announced.

@@ -214,11 +214,12 @@ impl<F: RouteFamily> Table<F> {
 
     /// Says what is to be said after a whole table. `false`: it may not be said yet.
     fn end_round(&mut self, neighbor: u32, context: &Transmit<'_>, out: &mut Vec<u8>) -> bool {
+        let may_end = context.may_end && !self.owes_answers();
         let adj_out = &mut self.adj_out[neighbor as usize];
         let Some(round) = adj_out.round else { return false };
         match round.mark {
             // What came in since belongs to the round too.
-            Mark::EndOfRib | Mark::Resume if !context.may_end || waited(round, adj_out) => {
+            Mark::EndOfRib | Mark::Resume if !may_end || waited(round, adj_out) => {
                 adj_out.round = Some(Round { until: DestinationId::MAX, ..round });
                 adj_out.cursor = 0;
                 return !adj_out.pending.is_empty();
@@ -268,14 +269,16 @@ impl<F: RouteFamily> Table<F> {
         for id in batch {
             match self.attributes_for(neighbor, *id, context) {
                 Some(attributes) => groups.add(attributes, *id),
+                None if self.is_undecided(*id, context.peers) => {}
                 None if self.adj_out[neighbor as usize].sent.contains(*id) => withdrawn.push(*id),
                 None => {}
             }
         }
+        let peers = context.peers;
         for group in groups.list {
             let routes = group.routes.iter().filter_map(|id| {
-                let destination = &self.destinations[*id as usize];
-                destination.paths.first().map(|path| (&destination.key, &path.payload))
+                let (path, _) = self.told(*id, peers)?;
+                Some((&self.destinations[*id as usize].key, &path.payload))
             });
             if context.packer.announce::<F>(&group.attributes, routes, out).is_ok() {
                 self.note_sent(neighbor, &group.routes);
@@ -315,11 +318,10 @@ impl<F: RouteFamily> Table<F> {
         context: &mut Transmit<'_>,
     ) -> Option<Arc<AttributeSet>> {
         let listening = self.adj_out[neighbor as usize].listening?;
-        let path = self.destinations[id as usize].paths.first()?;
+        let (path, peer) = self.told(id, context.peers)?;
         if path.source == Source::neighbor(neighbor) {
             return None;
         }
-        let peer = context.peers.get(path.source);
         let attributes = context.egress.attributes(
             listening.policy,
             &path.attributes,

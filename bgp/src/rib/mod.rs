@@ -9,6 +9,7 @@ pub(crate) mod adj_out;
 pub(crate) mod best_path;
 pub(crate) mod egress;
 mod family;
+mod fib_gate;
 mod id_set;
 pub(crate) mod ingress;
 pub(crate) mod peers;
@@ -16,4 +17,5 @@ pub(crate) mod table;
 pub(crate) mod tables;
 
 pub use family::{RouteFamily, RouteKey};
+pub use fib_gate::{FibReport, FibState, FibToken};
 pub(crate) use id_set::IdSet;

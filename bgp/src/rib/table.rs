@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::adj_out::AdjOut;
 use super::best_path;
+use super::fib_gate::{FibGate, FibToken, Standing};
 use super::peers::{Peers, Source};
 use super::{IdSet, RouteFamily};
 use crate::wire::AttributeSet;
@@ -26,6 +27,15 @@ pub(crate) struct Path<F: RouteFamily> {
     pub(crate) payload: F::Payload,
 }
 
+impl<F: RouteFamily> Path<F> {
+    /// The same for everybody who is told of it. Attribute sets that are equal are one.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.source == other.source
+            && Arc::ptr_eq(&self.attributes, &other.attributes)
+            && self.payload == other.payload
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Destination<F: RouteFamily> {
     pub(super) key: F::Key,
@@ -33,6 +43,14 @@ pub(super) struct Destination<F: RouteFamily> {
     pub(super) paths: SmallVec<[Path<F>; 1]>,
     /// In how many sets the destination's number is.
     references: u32,
+}
+
+/// A best path that is another one now.
+#[derive(Debug)]
+pub(crate) struct Changed<F: RouteFamily> {
+    pub(crate) key: F::Key,
+    pub(crate) best: Option<Path<F>>,
+    pub(crate) token: Option<FibToken>,
 }
 
 /// All routes of one family.
@@ -53,6 +71,8 @@ pub(crate) struct Table<F: RouteFamily> {
     pub(super) adj_out: Vec<AdjOut>,
     /// Paths per neighbour.
     received: Vec<u32>,
+    /// What may be told because it forwards; `None` if that does not matter.
+    pub(super) gate: Option<FibGate<F>>,
 }
 
 impl<F: RouteFamily> Table<F> {
@@ -68,6 +88,7 @@ impl<F: RouteFamily> Table<F> {
             listeners: Vec::new(),
             adj_out: Vec::new(),
             received: Vec::new(),
+            gate: None,
         }
     }
 
@@ -108,6 +129,8 @@ impl<F: RouteFamily> Table<F> {
     /// Takes a path: a new one, or a new version of the source's last one.
     pub(crate) fn insert(&mut self, key: F::Key, path: Path<F>, peers: &Peers) {
         let id = self.find_or_create(key);
+        let source = path.source;
+        let standing = self.standing(id, peers);
         let destination = &mut self.destinations[id as usize];
         let place = destination.paths.iter().position(|old| old.source == path.source);
         let was_best = match place {
@@ -128,13 +151,13 @@ impl<F: RouteFamily> Table<F> {
                 is_first
             }
         };
-        self.reselect(id, was_best, peers);
+        self.reselect(id, source, was_best, standing, peers);
     }
 
     /// Forgets a path.
     pub(crate) fn remove(&mut self, key: &F::Key, source: Source, peers: &Peers) {
         if let Some(id) = self.find(key) {
-            self.remove_where(id, peers, |path| path.source == source);
+            self.remove_from(id, source, false, peers);
         }
     }
 
@@ -142,9 +165,7 @@ impl<F: RouteFamily> Table<F> {
     pub(crate) fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {
         for id in 0..self.destinations.len() {
             let Ok(id) = DestinationId::try_from(id) else { return };
-            self.remove_where(id, peers, |path| {
-                path.source == source && (path.stale || !only_stale)
-            });
+            self.remove_from(id, source, only_stale, peers);
         }
     }
 
@@ -157,18 +178,24 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
-    /// The next best path that changed since it was last reported: `None` inside if there is none any more.
-    pub(crate) fn poll_changed(&mut self) -> Option<(F::Key, Option<Path<F>>)> {
+    /// The next best path that changed since it was last reported: `None` inside if there is none any more. With a
+    /// token, if neighbours are told of it only after [`Self::handle_fib`].
+    pub(crate) fn poll_changed(&mut self) -> Option<Changed<F>> {
         let changed = self.changed.as_ref()?;
         let id = changed.next_from(self.reported).or_else(|| changed.next_from(0))?;
         self.reported = id;
         let destination = &self.destinations[id as usize];
-        let change = (destination.key.clone(), destination.paths.first().cloned());
+        let key = destination.key.clone();
+        let best = destination.paths.first().cloned();
+        let token = match (&mut self.gate, &best) {
+            (Some(gate), Some(best)) => gate.report(id, best),
+            _ => None,
+        };
         if let Some(changed) = &mut self.changed {
             changed.remove(id);
         }
         self.release(id);
-        Some(change)
+        Some(Changed { key, best, token })
     }
 
     pub(crate) fn has_changes(&self) -> bool {
@@ -186,9 +213,9 @@ impl<F: RouteFamily> Table<F> {
         self.destinations[id as usize].references += 1;
     }
 
-    /// Everybody has to be told of this destination. Who does not know it needs not hear that it is gone: so what
+    /// Neighbours have to be told of this destination. Who does not know it needs not hear that it is gone: so what
     /// comes and goes while a neighbour does not read leaves nothing behind.
-    fn mark_changed(&mut self, id: DestinationId) {
+    pub(super) fn tell_neighbors(&mut self, id: DestinationId) {
         let destination = &mut self.destinations[id as usize];
         let gone = destination.paths.is_empty();
         for neighbor in &self.listeners {
@@ -199,12 +226,15 @@ impl<F: RouteFamily> Table<F> {
                 destination.references += u32::from(adj_out.pending.insert(id));
             }
         }
+    }
+
+    fn report(&mut self, id: DestinationId) {
         if let Some(changed) = &mut self.changed {
-            destination.references += u32::from(changed.insert(id));
+            self.destinations[id as usize].references += u32::from(changed.insert(id));
         }
     }
 
-    fn find(&self, key: &F::Key) -> Option<DestinationId> {
+    pub(super) fn find(&self, key: &F::Key) -> Option<DestinationId> {
         let hash = self.hasher.hash_one(key);
         self.index.find(hash, |id| self.destinations[*id as usize].key == *key).copied()
     }
@@ -232,30 +262,44 @@ impl<F: RouteFamily> Table<F> {
         id
     }
 
-    fn remove_where(&mut self, id: DestinationId, peers: &Peers, gone: impl Fn(&Path<F>) -> bool) {
+    fn remove_from(&mut self, id: DestinationId, source: Source, only_stale: bool, peers: &Peers) {
+        let gone = |path: &Path<F>| path.source == source && (path.stale || !only_stale);
+        let paths = &self.destinations[id as usize].paths;
+        let Some(place) = paths.iter().position(gone) else { return };
+        let standing = self.standing(id, peers);
         let destination = &mut self.destinations[id as usize];
-        let Some(first) = destination.paths.iter().position(&gone) else { return };
-        let received = &mut self.received;
-        destination.paths.retain(|path| {
-            let gone = gone(path);
-            if gone {
-                count(received, path.source, -1);
-            }
-            !gone
-        });
+        destination.paths.remove(place);
+        count(&mut self.received, source, -1);
         self.reachable -= usize::from(destination.paths.is_empty());
-        self.reselect(id, first == 0, peers);
+        self.reselect(id, source, place == 0, standing, peers);
     }
 
-    /// Brings the best path to the front. `first_changed`: what was there is another one now, or gone.
-    fn reselect(&mut self, id: DestinationId, first_changed: bool, peers: &Peers) {
+    /// Brings the best path to the front after `source` has changed or withdrawn its own. `first_changed`: what was
+    /// there is another one now, or gone. `standing`: what was there, if it forwarded.
+    fn reselect(
+        &mut self,
+        id: DestinationId,
+        source: Source,
+        first_changed: bool,
+        standing: Option<Standing<F>>,
+        peers: &Peers,
+    ) {
         let destination = &mut self.destinations[id as usize];
         let best = best_path::best::<F>(&destination.key, &destination.paths, peers);
         if best != 0 {
             destination.paths.swap(0, best);
         }
-        if first_changed || best != 0 {
-            self.mark_changed(id);
+        let changed = first_changed || best != 0;
+        let tell = match &mut self.gate {
+            None => changed,
+            Some(gate) if changed => gate.supersede(id, &destination.paths, source, standing),
+            Some(gate) => source.is_local() && gate.own_path_changed(id),
+        };
+        if tell {
+            self.tell_neighbors(id);
+        }
+        if changed {
+            self.report(id);
             self.free_if_unused(id);
         }
     }
@@ -269,6 +313,9 @@ impl<F: RouteFamily> Table<F> {
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
             entry.remove();
             self.free.push(id);
+            if let Some(gate) = &mut self.gate {
+                gate.forget(id);
+            }
         }
     }
 }

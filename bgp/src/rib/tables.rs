@@ -22,12 +22,19 @@ pub(crate) struct Tables {
 }
 
 impl Tables {
-    pub(crate) fn new(reported: FamilySet) -> Self {
-        Self {
-            ipv4: Table::new(reported.contains(AfiSafi::IPV4_UNICAST)),
-            ipv6: Table::new(reported.contains(AfiSafi::IPV6_UNICAST)),
+    /// `reported`: families whose best paths are wanted as events. `only_forwarding`: neighbours are told unicast routes
+    /// only while they forward; then their best paths are reported in any case, because that is how answers come.
+    pub(crate) fn new(reported: FamilySet, only_forwarding: bool) -> Self {
+        let mut tables = Self {
+            ipv4: Table::new(only_forwarding || reported.contains(AfiSafi::IPV4_UNICAST)),
+            ipv6: Table::new(only_forwarding || reported.contains(AfiSafi::IPV6_UNICAST)),
             evpn: Table::new(reported.contains(AfiSafi::L2VPN_EVPN)),
+        };
+        if only_forwarding {
+            tables.ipv4.hold_until_forwarding();
+            tables.ipv6.hold_until_forwarding();
         }
+        tables
     }
 
     pub(crate) fn get(&self, family: AfiSafi) -> Option<&dyn AnyTable> {
@@ -82,6 +89,8 @@ pub(crate) trait AnyTable {
     fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers);
     fn mark_stale(&mut self, source: Source);
     fn has_changes(&self) -> bool;
+    fn owe_answers(&mut self);
+    fn give_up_on_answers(&mut self) -> usize;
 }
 
 impl<F: RouteFamily> AnyTable for Table<F> {
@@ -135,5 +144,13 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn has_changes(&self) -> bool {
         Self::has_changes(self)
+    }
+
+    fn owe_answers(&mut self) {
+        Self::owe_answers(self);
+    }
+
+    fn give_up_on_answers(&mut self) -> usize {
+        Self::give_up_on_answers(self)
     }
 }

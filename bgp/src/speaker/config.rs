@@ -24,6 +24,9 @@ pub struct SpeakerConfig {
     pub restarting: bool,
     /// Families whose best paths are wanted as events.
     pub best_path_events: Vec<AfiSafi>,
+    /// Tell neighbours a unicast route that another one told us only while it forwards: see
+    /// [`Speaker::handle_fib`](super::Speaker::handle_fib), which is then due for each best path.
+    pub suppress_fib_pending: bool,
     /// Makes the jitter of timers differ between speakers.
     pub jitter_seed: u64,
 }
@@ -40,6 +43,7 @@ impl SpeakerConfig {
             graceful_restart: None,
             restarting: false,
             best_path_events: Vec::new(),
+            suppress_fib_pending: false,
             jitter_seed: u64::from(router_id.0.to_bits()),
         }
     }

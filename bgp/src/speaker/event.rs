@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use super::{ConnectionId, NeighborId, SavedSession};
-use crate::rib::RouteKey;
+use crate::rib::{FibToken, RouteKey};
 use crate::session::DownReason;
 use crate::session::negotiate::Negotiated;
 use crate::types::AfiSafi;
@@ -89,6 +89,9 @@ pub struct BestPath {
     pub best: Option<Arc<AttributeSet>>,
     /// Who told it.
     pub source: Option<PathSource>,
+    /// Neighbours are not told of it before [`super::Speaker::handle_fib`] has an answer with this. Each event wants its
+    /// own, also if nothing changes for who installs the route.
+    pub fib: Option<FibToken>,
 }
 
 /// Who told a path.

@@ -30,7 +30,7 @@ use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
 
-pub use crate::rib::{RouteFamily, RouteKey};
+pub use crate::rib::{FibReport, FibState, FibToken, RouteFamily, RouteKey};
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
 pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
@@ -92,7 +92,10 @@ impl Speaker {
             neighbors: Vec::new(),
             connections: HashMap::new(),
             next_connection: 0,
-            tables: Tables::new(config.best_path_events.iter().copied().collect()),
+            tables: Tables::new(
+                config.best_path_events.iter().copied().collect(),
+                config.suppress_fib_pending,
+            ),
             peers: Peers::new(config.asn, config.router_id),
             interner: AttributeInterner::default(),
             sweep_at: MINIMUM_SWEEP,
@@ -249,6 +252,22 @@ impl Speaker {
             RouteKey::Ipv4(key) => self.tables.ipv4.remove(key, Source::LOCAL, &self.peers),
             RouteKey::Ipv6(key) => self.tables.ipv6.remove(key, Source::LOCAL, &self.peers),
             RouteKey::Evpn(key) => self.tables.evpn.remove(key, Source::LOCAL, &self.peers),
+        }
+    }
+
+    /// An answer to [`Event::BestPath`], for a speaker that tells neighbours only what forwards
+    /// ([`SpeakerConfig::suppress_fib_pending`]): what became of the route in the kernel or in hardware.
+    ///
+    /// `Forwarding` lets neighbours be told of the route, `NotForwarding` withdraws it; either can be given again when
+    /// that changes. An answer to an earlier report of the destination does not release what is best now. Until that is
+    /// answered for, neighbours keep the path that was confirmed last, unless it gets a `NotForwarding` of its own; a
+    /// destination without any path is withdrawn at once. EVPN routes and our own are never held back.
+    pub fn handle_fib(&mut self, report: &FibReport) {
+        let FibReport { key, token, state } = report;
+        match key {
+            RouteKey::Ipv4(key) => self.tables.ipv4.handle_fib(key, *token, *state, &self.peers),
+            RouteKey::Ipv6(key) => self.tables.ipv6.handle_fib(key, *token, *state, &self.peers),
+            RouteKey::Evpn(_) => {}
         }
     }
 

@@ -6,7 +6,7 @@ use super::{Action, BestPath, ConnectionId, Event, NeighborId, PathSource, Speak
 use crate::rib::RouteFamily;
 use crate::rib::adj_out::Transmit;
 use crate::rib::peers::{Peers, Source};
-use crate::rib::table::{Path, Table};
+use crate::rib::table::{Changed, Path, Table};
 use crate::types::AfiSafi;
 use crate::wire::{EvpnPayload, FamilySet, HEADER_LEN, UpdatePacker};
 
@@ -92,16 +92,19 @@ impl Speaker {
 }
 
 fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<BestPath> {
-    let (key, path) = table.poll_changed()?;
+    let Changed { key, best, token } = table.poll_changed()?;
     let key = F::route_key(&key);
-    Some(match path {
+    Some(match best {
         Some(Path { attributes, source, payload, .. }) => BestPath {
             key,
             payload: F::payload(&payload),
             best: Some(attributes),
             source: Some(path_source(source, peers)),
+            fib: token,
         },
-        None => BestPath { key, payload: EvpnPayload::default(), best: None, source: None },
+        None => {
+            BestPath { key, payload: EvpnPayload::default(), best: None, source: None, fib: None }
+        }
     })
 }
 

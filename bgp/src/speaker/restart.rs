@@ -3,6 +3,11 @@
 //! As helper we keep the routes of a peer whose connection broke, marked stale, until it has confirmed them or took too
 //! long. As restarter we hold back best paths and what we tell others until all peers have spoken, and the end of our
 //! own routes until our owner has announced them all: a peer that hears it earlier would drop what still forwards.
+//!
+//! A speaker that tells only what forwards has also to hear, of each path that it then decides for, whether it does: what
+//! it has adopted from its predecessor is confirmed at once. So long it says neither the end of its routes, nor
+//! withdraws what a peer has from its predecessor. If answers are still missing after twice the selection deferral, those
+//! routes count as not forwarding. At any other time, as in FRR, the end mark waits for no answer.
 
 use std::time::Instant;
 
@@ -18,19 +23,25 @@ use crate::wire::{FamilySet, RouteRefresh};
 pub(super) struct Deferral {
     families: FamilySet,
     until: Option<Instant>,
+    /// When the end of our routes is said although nobody has told of some whether they forward.
+    give_up: Option<Instant>,
 }
 
 impl Deferral {
     pub(super) fn new(config: &SpeakerConfig, now: Instant) -> Self {
         if !config.restarting {
-            return Self { families: FamilySet::EMPTY, until: None };
+            return Self { families: FamilySet::EMPTY, until: None, give_up: None };
         }
         // Also without graceful restart: sessions may have been resumed.
         let wait = config.graceful_restart.as_ref().map_or_else(
             || GracefulRestartConfig::default().selection_deferral,
             |restart| restart.selection_deferral,
         );
-        Self { families: FamilySet::ALL, until: Some(now + wait) }
+        Self {
+            families: FamilySet::ALL,
+            until: Some(now + wait),
+            give_up: config.suppress_fib_pending.then(|| now + 2 * wait),
+        }
     }
 
     pub(super) fn holds(&self, family: AfiSafi) -> bool {
@@ -103,10 +114,29 @@ impl Speaker {
             Some(until) => self.wake_at = [self.wake_at, Some(until)].into_iter().flatten().min(),
             None => {}
         }
+        match self.deferral.give_up {
+            Some(at) if at <= now => self.give_up_on_answers(),
+            Some(at) => self.wake_at = [self.wake_at, Some(at)].into_iter().flatten().min(),
+            None => {}
+        }
+    }
+
+    fn give_up_on_answers(&mut self) {
+        self.deferral.give_up = None;
+        for family in FamilySet::ALL.iter() {
+            let unanswered =
+                self.tables.get_mut(family).map_or(0, |table| table.give_up_on_answers());
+            if unanswered > 0 {
+                tracing::warn!(%family, unanswered, "after our restart, nobody has said of some routes that they forward");
+            }
+        }
     }
 
     fn end_deferral(&mut self, family: AfiSafi) {
         self.deferral.families.remove(family);
+        if let Some(table) = self.tables.get_mut(family) {
+            table.owe_answers();
+        }
         self.events.push_back(Event::Converged { family });
         if !self.deferral.is_restarting() {
             self.deferral.until = None;

@@ -69,6 +69,8 @@ pub struct RouteView {
     pub key: RouteKey,
     /// Ways to it, the best one first.
     pub paths: Vec<PathView>,
+    /// Neighbours are not told of the best one: it does not forward, or nobody has said that it does.
+    pub held: bool,
 }
 
 /// What the speaker holds in memory.
@@ -208,21 +210,27 @@ impl Speaker {
 }
 
 fn routes<F: RouteFamily>(table: &Table<F>, peers: &Peers) -> Vec<RouteView> {
-    table.iter().map(|(key, paths)| route_view::<F>(key, paths, peers)).collect()
+    table.iter().map(|(key, paths)| route_view(table, key, paths, peers)).collect()
 }
 
 fn route<F: RouteFamily>(table: &Table<F>, key: &F::Key, peers: &Peers) -> Option<RouteView> {
-    table.get(key).map(|paths| route_view::<F>(key, paths, peers))
+    table.get(key).map(|paths| route_view(table, key, paths, peers))
 }
 
-fn route_view<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peers) -> RouteView {
+fn route_view<F: RouteFamily>(
+    table: &Table<F>,
+    key: &F::Key,
+    paths: &[Path<F>],
+    peers: &Peers,
+) -> RouteView {
     let view = |path: &Path<F>| PathView {
         source: path_source(path.source, peers),
         attributes: Arc::clone(&path.attributes),
         payload: F::payload(&path.payload),
         stale: path.stale,
     };
-    RouteView { key: F::route_key(key), paths: paths.iter().map(view).collect() }
+    let paths = paths.iter().map(view).collect();
+    RouteView { key: F::route_key(key), paths, held: table.is_best_held(key) }
 }
 
 fn advertised<F: RouteFamily>(table: &Table<F>, neighbor: NeighborId) -> Vec<RouteKey> {
