@@ -118,7 +118,11 @@ impl FakeKernel {
             Object::Neighbor(neighbor) => neighbor.offload = offload,
             Object::Nexthop(nexthop) => nexthop.offload = offload,
             Object::Route(route) => route.offload = offload,
-            Object::Link(_) | Object::Address(_) => {}
+            Object::Filter(filter) => {
+                let hardware = filter.hardware.get_or_insert_default();
+                hardware.in_hardware = offload.offloaded;
+            }
+            Object::Link(_) | Object::Address(_) | Object::BridgeVlan(_) | Object::Rule(_) => {}
         }
         self.model.apply(Notification::New(object));
     }
@@ -288,13 +292,19 @@ impl Table {
     fn of(object: &Object) -> Option<Self> {
         Some(match object {
             Object::Nexthop(nexthop) => match nexthop.kind {
-                NexthopKind::Group(_) | NexthopKind::FdbGroup(_) => Self::NexthopGroups,
+                NexthopKind::Group(_)
+                | NexthopKind::ResilientGroup { .. }
+                | NexthopKind::FdbGroup(_) => Self::NexthopGroups,
                 _ => Self::Nexthops,
             },
             Object::Route(_) => Self::Routes,
             Object::Fdb(_) => Self::Fdb,
             Object::Neighbor(_) => Self::Neighbors,
-            Object::Link(_) | Object::Address(_) => return None,
+            Object::Link(_)
+            | Object::Address(_)
+            | Object::BridgeVlan(_)
+            | Object::Rule(_)
+            | Object::Filter(_) => return None,
         })
     }
 }
