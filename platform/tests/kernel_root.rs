@@ -12,9 +12,10 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::{CloneFlags, unshare};
 use platform::kernel::{
-    Address, Change, Dataplane, Errno, FdbEntry, FdbTable, Hop, Ifindex, KernelError, Key,
-    LinkSettings, MacAddr, Model, Monitor, Namespace, Neighbor, NewLink, Nexthop, NexthopKind,
-    NexthopMember, Object, PortSettings, PortState, Route, Socket, Via, Vni, Vxlan,
+    Address, BridgeVlan, Change, Dataplane, Errno, FdbEntry, FdbTable, FilterPlace, Hop, Ifindex,
+    KernelError, Key, LinkSettings, MacAddr, Model, Monitor, Namespace, Neighbor, NewLink, Nexthop,
+    NexthopKind, NexthopMember, Object, PortSettings, PortState, Route, Rule, RuleAction,
+    RuleSelector, Socket, Via, Vni, Vxlan,
 };
 
 const MACS: u32 = 10_000;
@@ -671,3 +672,137 @@ fn what_is_not_there_is_not_read() {
 
 /// An id that is ours.
 const NEXTHOP: u32 = 0x5357_0001;
+
+#[test]
+fn rules_are_made_as_asked_and_iproute2_sees_them_so() {
+    in_namespace(|socket| {
+        let (mut monitor, _stop) = Monitor::open().expect("monitor");
+        let mut model = socket.snapshot().expect("snapshot");
+        assert!(model.rules().count() > 2 && model.rules().all(Rule::is_default));
+        let selector = RuleSelector {
+            source: Some("10.0.0.0/8".parse().expect("prefix")),
+            input: Some("lo".to_owned()),
+            mark: Some((1, 3)),
+            ..RuleSelector::default()
+        };
+        let action = RuleAction::Table(1000);
+        let rule = Rule { v6: false, priority: 100, action, selector, protocol: 186 };
+        let other = Rule {
+            v6: true,
+            selector: RuleSelector { inverted: true, ..rule.selector.clone() },
+            ..rule.clone()
+        };
+        let source = Some("2001:db8::/32".parse().expect("prefix"));
+        let other = Rule { selector: RuleSelector { source, ..other.selector }, ..other };
+        let rules = [rule, other].map(Object::Rule);
+        apply_all(socket, &creates(&rules));
+        assert_holds(&socket.snapshot().expect("snapshot"), &rules);
+        assert!(witness("ip rule").contains("from 10.0.0.0/8 fwmark 0x1/0x3 iif lo lookup 1000"));
+        assert!(witness("ip -6 rule").contains("not from 2001:db8::/32"));
+        follow(socket, &mut monitor, &mut model);
+        assert_holds(&model, &rules);
+        apply_all(socket, &deletes(&rules));
+        apply_all(socket, &deletes(&rules));
+        let dirty = follow(socket, &mut monitor, &mut model);
+        assert!(rules.iter().all(|rule| dirty.contains(&rule.key())));
+        assert!(model.rules().all(Rule::is_default));
+    });
+}
+
+/// Whether `command` works on this kernel; a test of what the kernel was built without says so and ends.
+fn kernel_can(command: &str) -> bool {
+    let mut words = command.split(' ');
+    let output =
+        Command::new(words.next().expect("command")).args(words).output().expect("iproute2");
+    if !output.status.success() {
+        eprintln!("skipped: {command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    output.status.success()
+}
+
+#[test]
+fn vlans_of_ports_and_bridges_are_made_as_asked_and_followed() {
+    in_namespace(|socket| {
+        if !kernel_can("ip link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0") {
+            return;
+        }
+        let (mut monitor, _stop) = Monitor::open().expect("monitor");
+        let bridge = index(socket, "br0");
+        // Of a bridge that is down, the kernel does not tell that its settings changed.
+        socket.change_link(bridge, &up()).expect("br0 up");
+        socket
+            .create_link(&NewLink::veth("port1", "host1", None).with(in_bridge(bridge)))
+            .expect("veth");
+        let mut model = socket.snapshot().expect("snapshot");
+        let port = index(socket, "port1");
+        let vlans: Vec<Object> = [BridgeVlan::access(port, 10), BridgeVlan::of_bridge(bridge, 10)]
+            .into_iter()
+            .chain((20..30).map(|vlan| BridgeVlan::tagged(port, vlan)))
+            .map(Object::BridgeVlan)
+            .collect();
+        apply_all(socket, &creates(&vlans));
+        assert_holds(&socket.snapshot().expect("snapshot"), &vlans);
+        follow(socket, &mut monitor, &mut model);
+        assert_holds(&model, &vlans);
+        let seen = witness("bridge -j vlan show");
+        assert!(seen.contains(r#"{"vlan":10,"flags":["PVID","Egress Untagged"]}"#), "{seen}");
+
+        let moved = Object::BridgeVlan(BridgeVlan::access(port, 20));
+        apply_all(socket, &[Change::Replace { from: vlans[2].clone(), to: moved.clone() }]);
+        follow(socket, &mut monitor, &mut model);
+        assert_holds(
+            &model,
+            &[moved, Object::BridgeVlan(BridgeVlan { pvid: false, ..access10(port) })],
+        );
+
+        witness("ip link set br0 type bridge vlan_default_pvid 30");
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.vlan(port, 30), Some(&BridgeVlan::access(port, 30)));
+        apply_all(socket, &deletes(&vlans[1..3]));
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.vlan(bridge, 10), None);
+        socket.change_link(port, &LinkSettings { master: Some(0), ..up() }).expect("leave");
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.vlans_of(port), []);
+        witness("ip link set port1 master br0");
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.vlans_of(port), [BridgeVlan::access(port, 30)]);
+    });
+}
+
+fn access10(port: Ifindex) -> BridgeVlan {
+    BridgeVlan::access(port, 10)
+}
+
+#[test]
+fn filters_are_followed_until_their_discipline_goes() {
+    in_namespace(|socket| {
+        socket.create_link(&NewLink::veth("port1", "host1", None).with(up())).expect("veth");
+        if !kernel_can("tc qdisc add dev port1 clsact") {
+            return;
+        }
+        let (mut monitor, _stop) = Monitor::open().expect("monitor");
+        let mut model = socket.snapshot().expect("snapshot");
+        let port = index(socket, "port1");
+        let filter = "tc filter add dev port1 ingress protocol ip pref";
+        let flower = "flower dst_ip 10.0.0.9 action drop";
+        if !kernel_can(&format!("{filter} 5 {flower}")) {
+            return;
+        }
+        witness(&format!("{filter} 5 handle 7 {flower}").replace("0.9", "0.8"));
+        witness(&format!("{filter} 6 chain 3 {flower}"));
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.filters().count(), 3);
+        assert!(model.filters().all(|filter| filter.id.place == FilterPlace::Ingress(port)));
+        let one = model.filters().find(|filter| filter.id.handle == 7).expect("handle 7").clone();
+        apply_all(socket, &deletes(&[Object::Filter(one)]));
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.filters().count(), 2);
+        witness("tc filter del dev port1 ingress pref 5");
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!(model.filters().count(), 1);
+        witness("tc qdisc del dev port1 clsact");
+        follow(socket, &mut monitor, &mut model);
+        assert_eq!((model.filters().count(), model.filter_places().count()), (0, 0));
+    });
+}

@@ -253,7 +253,7 @@ fn managed(gateway: &Gateway, installs_routes: bool) -> impl Fn(&Key) -> bool + 
         Key::Route { table, .. } => installs_routes && *table == TABLE_MAIN,
         Key::Nexthop(id) => installs_routes && NEXTHOP_IDS.contains(id),
         Key::Fdb { .. } | Key::Neighbor { .. } => gateway.manages(key),
-        Key::Link(_) | Key::Address { .. } => false,
+        _ => false,
     }
 }
 

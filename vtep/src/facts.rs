@@ -87,7 +87,7 @@ impl Facts {
                 };
                 changed.then_some(Touched::Host(ifindex, prefix.addr())).into_iter().collect()
             }
-            (Key::Fdb { .. } | Key::Nexthop(_) | Key::Route { .. }, _) => Vec::new(),
+            _ => Vec::new(),
         }
     }
 

@@ -151,7 +151,7 @@ impl Gateway {
         match key {
             Key::Fdb { ifindex, .. } => self.by_vxlan.contains_key(ifindex),
             Key::Neighbor { ifindex, .. } => self.by_svi.contains_key(ifindex),
-            Key::Link(_) | Key::Address { .. } | Key::Nexthop(_) | Key::Route { .. } => false,
+            _ => false,
         }
     }
 }

@@ -43,9 +43,7 @@ impl Gateway {
                 let neighbor = Neighbor::remote(ifindex, address, owner.mac);
                 Object::Neighbor(Neighbor { router: owner.router, ..neighbor })
             }
-            Key::Link(_) | Key::Address { .. } | Key::Nexthop(_) | Key::Route { .. } => {
-                return None;
-            }
+            _ => return None,
         };
         (object.key() == *key).then_some(object)
     }

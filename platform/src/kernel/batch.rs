@@ -130,6 +130,9 @@ fn encode_create(object: &Object) -> Vec<Request> {
         Object::Fdb(entry) => entry.encode_create(),
         Object::Neighbor(neighbor) => neighbor.encode_create(),
         Object::Route(route) => route.encode_create(),
+        Object::BridgeVlan(vlan) => vlan.encode_create(),
+        Object::Rule(rule) => rule.encode_create(),
+        Object::Filter(filter) => filter.encode_create(),
     }]
 }
 
@@ -141,6 +144,9 @@ fn encode_delete(object: &Object) -> Request {
         Object::Fdb(entry) => entry.encode_delete(),
         Object::Neighbor(neighbor) => neighbor.encode_delete(),
         Object::Route(route) => route.encode_delete(),
+        Object::BridgeVlan(vlan) => vlan.encode_delete(),
+        Object::Rule(rule) => rule.encode_delete(),
+        Object::Filter(filter) => filter.encode_delete(),
     }
 }
 
@@ -163,7 +169,14 @@ fn is_what_was_wanted(change: &Change, errno: Errno) -> bool {
     match (object, errno) {
         (_, Errno::ENODEV) => true,
         (Object::Address(_), Errno::EADDRNOTAVAIL) => true,
-        (Object::Nexthop(_) | Object::Fdb(_) | Object::Neighbor(_), Errno::ENOENT) => true,
+        (
+            Object::Nexthop(_)
+            | Object::Fdb(_)
+            | Object::Neighbor(_)
+            | Object::Rule(_)
+            | Object::Filter(_),
+            Errno::ENOENT,
+        ) => true,
         (Object::Route(_), Errno::ESRCH) => true,
         // The link is no longer a port of any bridge.
         (Object::Fdb(entry), Errno::EOPNOTSUPP) => entry.table == FdbTable::Bridge,

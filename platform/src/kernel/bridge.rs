@@ -2,7 +2,7 @@
 
 use netlink_packet_core::{DefaultNla, Emitable, Nla, NlaBuffer, Parseable};
 use netlink_packet_route::link::{
-    BridgePortState, InfoBridge, InfoBridgePort, LinkProtoInfoBridge,
+    self, BridgePortState, BridgeStpState, InfoBridge, InfoBridgePort, LinkProtoInfoBridge,
 };
 
 /// What a bridge is, beyond being a link.
@@ -14,12 +14,35 @@ pub struct Bridge {
     pub multicast_snooping: bool,
     /// Seconds that an unused MAC stays.
     pub ageing_seconds: Option<u32>,
+    /// Which tags it separates VLANs by.
+    pub vlan_protocol: VlanProtocol,
+    /// The VLAN that a new port gets as its PVID, untagged; 0: none.
+    pub default_pvid: u16,
+    /// Whether a spanning tree runs, the kernel's or a daemon's.
+    pub spanning_tree: bool,
+}
+
+/// The tag that marks a frame's VLAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum VlanProtocol {
+    /// The customer tag, 0x8100.
+    #[default]
+    Dot1q,
+    /// The service tag, 0x88a8: a VLAN around VLANs.
+    Dot1ad,
 }
 
 impl Default for Bridge {
     /// As the kernel sets up a new bridge.
     fn default() -> Self {
-        Self { vlan_filtering: false, multicast_snooping: true, ageing_seconds: None }
+        Self {
+            vlan_filtering: false,
+            multicast_snooping: true,
+            ageing_seconds: None,
+            vlan_protocol: VlanProtocol::Dot1q,
+            default_pvid: 1,
+            spanning_tree: false,
+        }
     }
 }
 
@@ -109,6 +132,20 @@ impl Bridge {
         {
             attributes.push(InfoBridge::AgeingTime(seconds.saturating_mul(USER_HZ)));
         }
+        if self.vlan_protocol != before.vlan_protocol {
+            attributes.push(InfoBridge::VlanProtocol(self.vlan_protocol.into()));
+        }
+        if self.default_pvid != before.default_pvid {
+            attributes.push(InfoBridge::VlanDefaultPvid(self.default_pvid));
+        }
+        if self.spanning_tree != before.spanning_tree {
+            let state = if self.spanning_tree {
+                BridgeStpState::KernelStp
+            } else {
+                BridgeStpState::Disabled
+            };
+            attributes.push(InfoBridge::StpState(state));
+        }
         attributes
     }
 
@@ -119,6 +156,11 @@ impl Bridge {
                 InfoBridge::VlanFiltering(on) => bridge.vlan_filtering = on,
                 InfoBridge::MulticastSnooping(on) => bridge.multicast_snooping = on,
                 InfoBridge::AgeingTime(ticks) => bridge.ageing_seconds = Some(ticks / USER_HZ),
+                InfoBridge::VlanProtocol(protocol) => bridge.vlan_protocol = protocol.into(),
+                InfoBridge::VlanDefaultPvid(pvid) => bridge.default_pvid = pvid,
+                InfoBridge::StpState(state) => {
+                    bridge.spanning_tree = state != BridgeStpState::Disabled
+                }
                 _ => {}
             }
         }
@@ -191,6 +233,24 @@ impl BridgePort {
             InfoBridgePort::parse(&NlaBuffer::new(bytes.as_slice())).ok()
         };
         Self::decode(&attributes.iter().filter_map(known).collect::<Vec<_>>())
+    }
+}
+
+impl From<link::VlanProtocol> for VlanProtocol {
+    fn from(protocol: link::VlanProtocol) -> Self {
+        match protocol {
+            link::VlanProtocol::Ieee8021Ad => Self::Dot1ad,
+            _ => Self::Dot1q,
+        }
+    }
+}
+
+impl From<VlanProtocol> for link::VlanProtocol {
+    fn from(protocol: VlanProtocol) -> Self {
+        match protocol {
+            VlanProtocol::Dot1q => Self::Ieee8021Q,
+            VlanProtocol::Dot1ad => Self::Ieee8021Ad,
+        }
     }
 }
 

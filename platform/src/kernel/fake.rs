@@ -328,13 +328,19 @@ impl Table {
     fn of(object: &Object) -> Option<Self> {
         Some(match object {
             Object::Nexthop(nexthop) => match nexthop.kind {
-                NexthopKind::Group(_) | NexthopKind::FdbGroup(_) => Self::NexthopGroups,
+                NexthopKind::Group(_)
+                | NexthopKind::ResilientGroup { .. }
+                | NexthopKind::FdbGroup(_) => Self::NexthopGroups,
                 _ => Self::Nexthops,
             },
             Object::Route(_) => Self::Routes,
             Object::Fdb(_) => Self::Fdb,
             Object::Neighbor(_) => Self::Neighbors,
-            Object::Link(_) | Object::Address(_) => return None,
+            Object::Link(_)
+            | Object::Address(_)
+            | Object::BridgeVlan(_)
+            | Object::Rule(_)
+            | Object::Filter(_) => return None,
         })
     }
 }

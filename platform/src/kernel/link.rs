@@ -5,8 +5,10 @@ use netlink_packet_route::link::{
     LinkLayerType, LinkMessage,
 };
 
+use super::bond::Bond;
+use super::hardware::{Hardware, ParentDevice, SwitchId};
 use super::message;
-use super::{Bridge, BridgePort, Ifindex, Key, MacAddr, Vxlan};
+use super::{Bridge, BridgePort, Ifindex, Key, MacAddr, VlanProtocol, Vxlan};
 
 /// A network device.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,8 @@ pub struct Link {
     pub lower: Option<Ifindex>,
     /// The kernel's id of the namespace in which `lower` is, when it is not this one.
     pub lower_namespace: Option<i32>,
+    /// What its driver says of the device behind it; `None` for most software devices.
+    pub hardware: Option<Box<Hardware>>,
 }
 
 /// What sort of device a link is.
@@ -50,6 +54,8 @@ pub enum LinkKind {
     Vlan {
         /// VLAN id.
         id: u16,
+        /// The tag it puts on.
+        protocol: VlanProtocol,
     },
     /// A routing domain.
     Vrf {
@@ -57,7 +63,9 @@ pub enum LinkKind {
         table: u32,
     },
     /// A link aggregation.
-    Bond,
+    Bond(Bond),
+    /// Another MAC on top of [`Link::lower`]: the gateway that several machines share.
+    Macvlan,
     /// A device that swallows packets.
     Dummy,
     /// The loopback device.
@@ -69,6 +77,40 @@ pub enum LinkKind {
 }
 
 impl Link {
+    /// A link that is up and runs, in no bridge, without anything special.
+    pub fn new(index: Ifindex, name: impl Into<String>, kind: LinkKind) -> Self {
+        Self {
+            index,
+            name: name.into(),
+            kind,
+            master: None,
+            up: true,
+            running: true,
+            mac: None,
+            mtu: 1500,
+            port: None,
+            alias: None,
+            lower: None,
+            lower_namespace: None,
+            hardware: None,
+        }
+    }
+
+    /// The switch that it is a port of, if its driver says so. That a port has one does not mean that it can offload.
+    pub fn switch_id(&self) -> Option<SwitchId> {
+        self.hardware.as_ref()?.switch_id
+    }
+
+    /// What the driver calls the port: `p1`, or `p1s0` for a part of a split one.
+    pub fn physical_port(&self) -> Option<&str> {
+        self.hardware.as_ref()?.port_name.as_deref()
+    }
+
+    /// The device on whose bus it sits.
+    pub fn parent_device(&self) -> Option<&ParentDevice> {
+        self.hardware.as_ref()?.parent.as_ref()
+    }
+
     /// Its identity.
     pub fn key(&self) -> Key {
         Key::Link(self.index)
@@ -80,7 +122,7 @@ impl Link {
             LinkKind::Vxlan(vxlan) => vxlan.underlay,
             _ => None,
         };
-        let lower = if matches!(self.kind, LinkKind::Vlan { .. }) { self.lower } else { None };
+        let lower = self.lower.filter(|_| self.kind.is_upper());
         self.master.into_iter().chain(underlay).chain(lower).map(Key::Link).collect()
     }
 
@@ -115,23 +157,17 @@ impl Link {
     }
     pub(super) fn decode(message: &LinkMessage) -> Self {
         let flags = message.header.flags;
+        let kind = match message.header.link_layer_type {
+            LinkLayerType::Loopback => LinkKind::Loopback,
+            _ => LinkKind::Physical,
+        };
         let mut link = Self {
-            index: message.header.index,
-            name: String::new(),
-            kind: match message.header.link_layer_type {
-                LinkLayerType::Loopback => LinkKind::Loopback,
-                _ => LinkKind::Physical,
-            },
-            master: None,
             up: flags.contains(LinkFlags::Up),
             running: flags.contains(LinkFlags::LowerUp),
-            mac: None,
             mtu: 0,
-            port: None,
-            alias: None,
-            lower: None,
-            lower_namespace: None,
+            ..Self::new(message.header.index, "", kind)
         };
+        let mut hardware = Hardware::default();
         for attribute in &message.attributes {
             match attribute {
                 LinkAttribute::IfName(name) => link.name.clone_from(name),
@@ -144,9 +180,10 @@ impl Link {
                 LinkAttribute::Link(lower) => link.lower = Some(*lower).filter(|lower| *lower != 0),
                 LinkAttribute::LinkNetNsId(id) => link.lower_namespace = Some(*id),
                 LinkAttribute::LinkInfo(infos) => link.take_infos(infos),
-                _ => {}
+                other => hardware.take(other),
             }
         }
+        link.hardware = (hardware != Hardware::default()).then(|| Box::new(hardware));
         if link.kind == LinkKind::Veth {
             (link.lower, link.lower_namespace) = (None, None);
         }
@@ -172,15 +209,21 @@ impl Link {
 }
 
 impl LinkKind {
+    /// Whether it sits on top of [`Link::lower`] and cannot be made without it.
+    pub fn is_upper(&self) -> bool {
+        matches!(self, Self::Vlan { .. } | Self::Macvlan)
+    }
+
     /// The kind by its name alone. The kernel says the name before the data.
     fn named(kind: &InfoKind) -> Self {
         match kind {
             InfoKind::Bridge => Self::Bridge(Bridge::default()),
             InfoKind::Vxlan => Self::Vxlan(Vxlan::decode(&[])),
             InfoKind::Veth => Self::Veth,
-            InfoKind::Vlan => Self::Vlan { id: 0 },
+            InfoKind::Vlan => Self::Vlan { id: 0, protocol: VlanProtocol::default() },
             InfoKind::Vrf => Self::Vrf { table: 0 },
-            InfoKind::Bond => Self::Bond,
+            InfoKind::Bond => Self::Bond(Bond::default()),
+            InfoKind::MacVlan => Self::Macvlan,
             InfoKind::Dummy => Self::Dummy,
             other => Self::Other(other.to_string()),
         }
@@ -195,7 +238,15 @@ impl LinkKind {
                     InfoVlan::Id(id) => Some(*id),
                     _ => None,
                 })?,
+                protocol: vlan
+                    .iter()
+                    .find_map(|vlan| match vlan {
+                        InfoVlan::Protocol(protocol) => Some((*protocol).into()),
+                        _ => None,
+                    })
+                    .unwrap_or_default(),
             },
+            InfoData::Bond(bond) => Self::Bond(Bond::decode(bond)),
             InfoData::Vrf(vrf) => Self::Vrf {
                 table: vrf.iter().find_map(|vrf| match vrf {
                     InfoVrf::TableId(table) => Some(*table),

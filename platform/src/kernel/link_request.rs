@@ -5,13 +5,13 @@
 use std::os::fd::RawFd;
 
 use netlink_packet_route::link::{
-    InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVlan, InfoVrf, InfoVxlan,
-    LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
+    InfoData, InfoKind, InfoMacVlan, InfoPortData, InfoPortKind, InfoVeth, InfoVlan, InfoVrf,
+    InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage, MacVlanMode,
 };
 
 use super::bridge::PortSettings;
 use super::message::{NLM_F_CREATE, NLM_F_EXCL, RTM_DELLINK, RTM_NEWLINK, Request};
-use super::{Bridge, Ifindex, Link, LinkKind, MacAddr, Vxlan};
+use super::{Bridge, Ifindex, Link, LinkKind, MacAddr, VlanProtocol, Vxlan};
 
 /// A link to be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,7 +137,7 @@ impl From<&Link> for NewLink {
         Self {
             name: link.name.clone(),
             kind: link.kind.clone(),
-            lower: link.lower.filter(|_| matches!(link.kind, LinkKind::Vlan { .. })),
+            lower: link.lower.filter(|_| link.kind.is_upper()),
             peer: None,
             settings: LinkSettings {
                 name: None,
@@ -257,7 +257,17 @@ fn data(kind: &LinkKind, before: Option<&LinkKind>) -> Option<InfoData> {
             )
         }
         (LinkKind::Vxlan(vxlan), _) => InfoData::Vxlan(vxlan.encode()),
-        (LinkKind::Vlan { id }, _) => InfoData::Vlan(vec![InfoVlan::Id(*id)]),
+        (LinkKind::Vlan { id, protocol }, _) => {
+            // The kernel knows 802.1Q by itself, and old ones nothing else.
+            let protocol =
+                (*protocol != VlanProtocol::Dot1q).then(|| InfoVlan::Protocol((*protocol).into()));
+            InfoData::Vlan(std::iter::once(InfoVlan::Id(*id)).chain(protocol).collect())
+        }
+        (LinkKind::Bond(bond), _) => InfoData::Bond(bond.encode()),
+        // Bridge mode, as for a gateway that several machines share.
+        (LinkKind::Macvlan, None) => {
+            InfoData::MacVlan(vec![InfoMacVlan::Mode(MacVlanMode::Bridge)])
+        }
         (LinkKind::Vrf { table }, _) => InfoData::Vrf(vec![InfoVrf::TableId(*table)]),
         _ => return None,
     })
@@ -276,7 +286,8 @@ fn kind_name(kind: &LinkKind) -> Option<InfoKind> {
         LinkKind::Veth => InfoKind::Veth,
         LinkKind::Vlan { .. } => InfoKind::Vlan,
         LinkKind::Vrf { .. } => InfoKind::Vrf,
-        LinkKind::Bond => InfoKind::Bond,
+        LinkKind::Bond(_) => InfoKind::Bond,
+        LinkKind::Macvlan => InfoKind::MacVlan,
         LinkKind::Dummy => InfoKind::Dummy,
         LinkKind::Other(name) => InfoKind::Other(name.clone()),
         LinkKind::Loopback | LinkKind::Physical => return None,

@@ -11,17 +11,24 @@
 //! | [`Address`] | `RTM_*ADDR` | none |
 //! | [`Nexthop`] | `RTM_*NEXTHOP` | protocol `bgp` and an id in [`NEXTHOP_IDS`] |
 //! | [`Route`] | `RTM_*ROUTE` | protocol `bgp` |
+//! | [`BridgeVlan`] | `RTM_*LINK` of the bridge family, `RTM_*VLAN` | none |
+//! | [`Rule`] | `RTM_*RULE` | protocol `bgp` |
+//! | [`Filter`] | `RTM_*TFILTER`; read and deleted only | none |
 
 mod address;
 mod batch;
+mod bond;
 mod bridge;
+mod bridge_vlan;
 mod dataplane;
 mod error;
 #[cfg(any(test, feature = "fake"))]
 pub mod fake;
 mod fdb;
+mod filter;
 #[cfg(test)]
 mod golden;
+mod hardware;
 mod link;
 mod link_request;
 mod message;
@@ -33,6 +40,7 @@ mod notification;
 mod offload;
 mod read;
 mod route;
+mod rule;
 mod socket;
 mod vxlan;
 
@@ -42,10 +50,14 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 pub use address::Address;
-pub use bridge::{Bridge, BridgePort, PortSettings, PortState};
+pub use bond::{Bond, BondHash, BondMode};
+pub use bridge::{Bridge, BridgePort, PortSettings, PortState, VlanProtocol};
+pub use bridge_vlan::BridgeVlan;
 pub use dataplane::Dataplane;
 pub use error::{KernelError, Retry};
 pub use fdb::{FdbEntry, FdbState, FdbTable};
+pub use filter::{Filter, FilterHardware, FilterId, FilterKind, FilterPlace};
+pub use hardware::{Hardware, ParentDevice, SwitchId};
 pub use link::{Link, LinkKind};
 pub use link_request::{LinkSettings, Namespace, NewLink, VethPeer};
 pub use model::Model;
@@ -57,8 +69,9 @@ pub use notification::Notification;
 pub use offload::{Offload, Verdict};
 pub use pnet_base::MacAddr;
 pub use route::{Hop, Route, RouteKind, Via};
+pub use rule::{Rule, RuleAction, RuleSelector};
 pub use socket::Socket;
-pub use vxlan::{NotAVni, Vni, Vxlan};
+pub use vxlan::{NotAVni, Vni, Vxlan, VxlanExtensions};
 
 /// The kernel's number of a link in one network namespace. 0 is none.
 pub type Ifindex = u32;
@@ -120,6 +133,30 @@ pub enum Key {
         /// Among routes to the same prefix, the lowest wins.
         metric: u32,
     },
+    /// A VLAN of a bridge port, or of a bridge itself.
+    BridgeVlan {
+        /// The port, or the bridge itself.
+        ifindex: Ifindex,
+        /// VLAN id.
+        vlan: u16,
+    },
+    /// A rule. Several of one priority may differ in what they match and do.
+    Rule {
+        /// For IPv6 packets.
+        v6: bool,
+        /// The lowest is tried first.
+        priority: u32,
+        /// A digest of what it matches and does.
+        selector: u32,
+    },
+    /// A filter.
+    Filter(FilterId),
+}
+
+impl From<FilterId> for Key {
+    fn from(id: FilterId) -> Self {
+        Self::Filter(id)
+    }
 }
 
 impl fmt::Display for Key {
@@ -142,6 +179,13 @@ impl fmt::Display for Key {
             Self::Route { table, prefix, metric } => {
                 write!(f, "route {prefix} table {table} metric {metric}")
             }
+            Self::BridgeVlan { ifindex, vlan } => write!(f, "vlan {vlan} dev {ifindex}"),
+            Self::Rule { v6, priority, .. } => {
+                write!(f, "rule {} priority {priority}", if v6 { "ipv6" } else { "ipv4" })
+            }
+            Self::Filter(FilterId { place, chain, priority, handle, .. }) => {
+                write!(f, "filter {place} chain {chain} pref {priority} handle {handle:#x}")
+            }
         }
     }
 }
@@ -161,6 +205,12 @@ pub enum Object {
     Neighbor(Neighbor),
     /// A route.
     Route(Route),
+    /// A VLAN of a bridge port, or of a bridge itself.
+    BridgeVlan(BridgeVlan),
+    /// A rule.
+    Rule(Rule),
+    /// A filter.
+    Filter(Filter),
 }
 
 impl Object {
@@ -173,6 +223,9 @@ impl Object {
             Self::Fdb(entry) => entry.key(),
             Self::Neighbor(neighbor) => neighbor.key(),
             Self::Route(route) => route.key(),
+            Self::BridgeVlan(vlan) => vlan.key(),
+            Self::Rule(rule) => rule.key(),
+            Self::Filter(filter) => filter.key(),
         }
     }
 
@@ -185,6 +238,9 @@ impl Object {
             Self::Fdb(entry) => entry.requires(),
             Self::Neighbor(neighbor) => neighbor.requires(),
             Self::Route(route) => route.requires(),
+            Self::BridgeVlan(vlan) => vlan.requires(),
+            Self::Rule(rule) => rule.requires(),
+            Self::Filter(filter) => filter.requires(),
         }
     }
 
@@ -196,17 +252,24 @@ impl Object {
             Self::Fdb(entry) => entry.is_ours(),
             Self::Neighbor(neighbor) => neighbor.is_ours(),
             Self::Route(route) => route.is_ours(),
+            Self::BridgeVlan(vlan) => vlan.is_ours(),
+            Self::Rule(rule) => rule.is_ours(),
+            Self::Filter(filter) => filter.is_ours(),
         }
     }
 
-    /// Whether the hardware took it, as far as the object's own flags tell.
+    /// Whether the hardware took it, as far as the object's own flags tell. Links, addresses, VLANs and rules have none:
+    /// for them `Software` says only that the kernel does not say.
     pub fn verdict(&self) -> Verdict {
         match self {
-            Self::Link(_) | Self::Address(_) => Verdict::Software,
+            Self::Link(_) | Self::Address(_) | Self::BridgeVlan(_) | Self::Rule(_) => {
+                Verdict::Software
+            }
             Self::Nexthop(nexthop) => nexthop.offload.verdict(),
             Self::Fdb(entry) => entry.offload.verdict(),
             Self::Neighbor(neighbor) => neighbor.offload.verdict(),
             Self::Route(route) => route.offload.verdict(),
+            Self::Filter(filter) => filter.verdict(),
         }
     }
 
@@ -217,7 +280,11 @@ impl Object {
             Self::Fdb(entry) => Some(entry.offload),
             Self::Neighbor(neighbor) => Some(neighbor.offload),
             Self::Route(route) => Some(route.offload),
-            _ => None,
+            Self::Link(_)
+            | Self::Address(_)
+            | Self::BridgeVlan(_)
+            | Self::Rule(_)
+            | Self::Filter(_) => None,
         }
     }
 
@@ -229,7 +296,11 @@ impl Object {
             Self::Fdb(entry) => entry.offload = offload,
             Self::Neighbor(neighbor) => neighbor.offload = offload,
             Self::Route(route) => route.offload = offload,
-            _ => {}
+            Self::Link(_)
+            | Self::Address(_)
+            | Self::BridgeVlan(_)
+            | Self::Rule(_)
+            | Self::Filter(_) => {}
         }
         self
     }
@@ -244,6 +315,9 @@ impl Object {
             (Self::Fdb(wanted), Self::Fdb(held)) => wanted.is_satisfied_by(held),
             (Self::Neighbor(wanted), Self::Neighbor(held)) => wanted.is_satisfied_by(held),
             (Self::Route(wanted), Self::Route(held)) => wanted.is_satisfied_by(held),
+            (Self::BridgeVlan(wanted), Self::BridgeVlan(held)) => wanted.is_satisfied_by(held),
+            (Self::Rule(wanted), Self::Rule(held)) => wanted.is_satisfied_by(held),
+            (Self::Filter(wanted), Self::Filter(held)) => wanted.is_satisfied_by(held),
             _ => false,
         }
     }

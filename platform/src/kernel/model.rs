@@ -7,7 +7,9 @@
 //! - a link that leaves its bridge takes along what the bridge knew about it;
 //! - a nexthop that goes away leaves its groups and takes its routes along;
 //! - an address that goes away takes the routes along that name it as their source;
-//! - a MAC that moves to another port of a bridge is announced there, and its old place is not.
+//! - a MAC that moves to another port of a bridge is announced there, and its old place is not;
+//! - a port that gets another PVID loses the one that it had;
+//! - filters go with the discipline or the block that they hang on.
 //!
 //! Looking up or changing one FDB entry, neighbour or route costs the same whatever the size of the tables. Only what befalls a
 //! whole link, nexthop or address walks a table.
@@ -16,13 +18,15 @@
 mod tests;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::net::IpAddr;
 
 use foldhash::fast::RandomState;
 
 use super::{
-    Address, FdbEntry, FdbTable, Ifindex, Key, Link, MacAddr, Neighbor, Nexthop, NexthopKind,
-    Notification, Object, Route, RouteKind, Via,
+    Address, BridgePort, BridgeVlan, FdbEntry, FdbTable, Filter, FilterId, FilterPlace, Ifindex,
+    Key, Link, MacAddr, Neighbor, Nexthop, NexthopKind, Notification, Object, Route, RouteKind,
+    Rule, Via,
 };
 
 type Map<K, V> = HashMap<K, V, RandomState>;
@@ -39,6 +43,14 @@ pub struct Model {
     nexthops: Map<u32, Nexthop>,
     routes: Map<Key, Route>,
     routes_by_nexthop: Map<u32, Set<Key>>,
+    policy: Box<Policy>,
+}
+
+/// What is rare, behind one pointer.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Policy {
+    rules: Map<Key, Rule>,
+    filters: Map<FilterId, Filter>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -48,6 +60,9 @@ struct OnLink {
     neighbors: Map<Key, Neighbor>,
     /// Routes with at least one hop here.
     routes: Set<Key>,
+    /// Sorted: a port may belong to all 4094.
+    vlans: Vec<BridgeVlan>,
+    filter_places: Vec<FilterPlace>,
 }
 
 impl OnLink {
@@ -56,6 +71,8 @@ impl OnLink {
             && self.fdb.is_empty()
             && self.neighbors.is_empty()
             && self.routes.is_empty()
+            && self.vlans.is_empty()
+            && self.filter_places.is_empty()
     }
 }
 
@@ -73,16 +90,32 @@ impl Model {
                 self.set_neighbor(neighbor, &mut dirty)
             }
             Notification::New(Object::Route(route)) => self.set_route(route, &mut dirty),
+            Notification::New(Object::BridgeVlan(vlan)) => self.set_vlan(vlan, &mut dirty),
+            Notification::New(Object::Rule(rule)) => {
+                set(&mut self.policy.rules, rule.key(), rule, &mut dirty)
+            }
+            Notification::New(Object::Filter(filter)) => {
+                set(&mut self.policy.filters, filter.id, filter, &mut dirty)
+            }
             Notification::Gone(Object::Route(route)) => self.shrink_route(&route, &mut dirty),
+            Notification::Gone(Object::Filter(filter)) if filter.id.handle == 0 => {
+                self.remove_filters(|held| FilterId { handle: 0, ..*held } == filter.id, &mut dirty)
+            }
             Notification::Gone(object) => self.remove(object.key(), &mut dirty),
-            Notification::Port { index, port } => {
-                if let Some(link) = self.links.get_mut(&index)
-                    && link.master.is_some()
-                    && link.port != Some(port)
-                {
-                    link.port = Some(port);
-                    dirty.push(Key::Link(index));
+            Notification::Port { index, port, vlans } => {
+                if let Some(port) = port {
+                    self.set_port(index, port, &mut dirty);
                 }
+                self.set_vlans(index, vlans, &mut dirty);
+            }
+            Notification::Vlans(vlans) => {
+                vlans.into_iter().for_each(|vlan| self.set_vlan(vlan, &mut dirty))
+            }
+            Notification::VlansGone(vlans) => {
+                vlans.iter().for_each(|vlan| self.remove(vlan.key(), &mut dirty))
+            }
+            Notification::FilterPlaces { index, places } => {
+                self.set_filter_places(index, places, &mut dirty)
             }
         }
         dirty
@@ -103,6 +136,11 @@ impl Model {
             Key::Neighbor { ifindex, .. } => {
                 self.on_link.get(&ifindex)?.neighbors.get(key).cloned().map(Object::Neighbor)
             }
+            Key::BridgeVlan { ifindex, vlan } => {
+                self.vlan(ifindex, vlan).copied().map(Object::BridgeVlan)
+            }
+            Key::Rule { .. } => self.policy.rules.get(key).cloned().map(Object::Rule),
+            Key::Filter(id) => self.policy.filters.get(&id).cloned().map(Object::Filter),
         }
     }
 
@@ -146,6 +184,37 @@ impl Model {
         self.on_link.get(&ifindex).into_iter().flat_map(|on| on.fdb.values())
     }
 
+    /// The VLANs of a bridge port, or of a bridge itself, in ascending order.
+    pub fn vlans_of(&self, ifindex: Ifindex) -> &[BridgeVlan] {
+        self.on_link.get(&ifindex).map(|on| on.vlans.as_slice()).unwrap_or_default()
+    }
+
+    /// One VLAN of a bridge port, or of a bridge itself.
+    pub fn vlan(&self, ifindex: Ifindex, vlan: u16) -> Option<&BridgeVlan> {
+        let vlans = self.vlans_of(ifindex);
+        vlans.get(vlans.binary_search_by_key(&vlan, |held| held.vlan).ok()?)
+    }
+
+    /// The VLANs of all bridge ports and bridges.
+    pub fn bridge_vlans(&self) -> impl Iterator<Item = &BridgeVlan> {
+        self.on_link.values().flat_map(|on| &on.vlans)
+    }
+
+    /// All rules.
+    pub fn rules(&self) -> impl Iterator<Item = &Rule> {
+        self.policy.rules.values()
+    }
+
+    /// All filters.
+    pub fn filters(&self) -> impl Iterator<Item = &Filter> {
+        self.policy.filters.values()
+    }
+
+    /// Where filters can hang.
+    pub fn filter_places(&self) -> impl Iterator<Item = FilterPlace> {
+        self.on_link.values().flat_map(|on| &on.filter_places).copied()
+    }
+
     /// All neighbours.
     pub fn neighbors(&self) -> impl Iterator<Item = &Neighbor> {
         self.on_link.values().flat_map(|on| on.neighbors.values())
@@ -179,10 +248,17 @@ impl Model {
             .chain(fdb)
             .chain(neighbors)
             .chain(self.routes().cloned().map(Object::Route))
+            .chain(self.bridge_vlans().copied().map(Object::BridgeVlan))
+            .chain(self.rules().cloned().map(Object::Rule))
+            .chain(self.filters().cloned().map(Object::Filter))
     }
 
     fn set_link(&mut self, mut link: Link, dirty: &mut Vec<Key>) {
         let index = link.index;
+        if link.master.is_none() && link.bridge().is_none() {
+            // Even if this says nothing new of the link: what it said of its VLANs may have been older than the snapshot.
+            self.set_vlans(index, Vec::new(), dirty);
+        }
         let before = self.links.get(&index);
         if before == Some(&link) {
             return;
@@ -197,6 +273,12 @@ impl Model {
         }
         let left =
             before.and_then(|before| before.master).filter(|master| link.master != Some(*master));
+        if link.bridge().is_some()
+            && let Some(on) = self.on_link.get_mut(&index)
+        {
+            // The word of its first VLAN comes before that of the bridge itself.
+            on.vlans.iter_mut().for_each(|vlan| vlan.of_bridge = true);
+        }
         let (up, running) = (link.up, link.running);
         self.links.insert(index, link);
         dirty.push(Key::Link(index));
@@ -208,6 +290,84 @@ impl Model {
         }
         if !up {
             self.remove_dead_routes(index, dirty);
+        }
+    }
+
+    fn set_port(&mut self, index: Ifindex, port: BridgePort, dirty: &mut Vec<Key>) {
+        if let Some(link) = self.links.get_mut(&index)
+            && link.master.is_some()
+            && link.port != Some(port)
+        {
+            link.port = Some(port);
+            dirty.push(Key::Link(index));
+        }
+    }
+
+    /// The link has these VLANs and no others.
+    fn set_vlans(&mut self, ifindex: Ifindex, vlans: Vec<BridgeVlan>, dirty: &mut Vec<Key>) {
+        if self.vlans_of(ifindex) == vlans {
+            return;
+        }
+        let before = std::mem::replace(&mut self.on_link.entry(ifindex).or_default().vlans, vlans);
+        let now = self.vlans_of(ifindex);
+        let differing = |one: &[BridgeVlan], other: &[BridgeVlan], dirty: &mut Vec<Key>| {
+            dirty.extend(
+                one.iter().filter(|vlan| other.binary_search(vlan).is_err()).map(BridgeVlan::key),
+            );
+        };
+        let first = dirty.len();
+        differing(now, &before, dirty);
+        differing(&before, now, dirty);
+        if let Some(new) = dirty.get_mut(first..) {
+            new.sort_unstable();
+        }
+        dirty.dedup();
+        self.tidy(ifindex);
+    }
+
+    fn set_vlan(&mut self, vlan: BridgeVlan, dirty: &mut Vec<Key>) {
+        let of_bridge = self.links.get(&vlan.ifindex).is_some_and(|link| link.bridge().is_some());
+        let vlan = BridgeVlan { of_bridge, ..vlan };
+        let vlans = &mut self.on_link.entry(vlan.ifindex).or_default().vlans;
+        if vlan.pvid {
+            for held in vlans.iter_mut().filter(|held| held.pvid && held.vlan != vlan.vlan) {
+                held.pvid = false;
+                dirty.push(held.key());
+            }
+        }
+        match vlans.binary_search_by_key(&vlan.vlan, |held| held.vlan) {
+            Ok(place) => match vlans.get_mut(place) {
+                Some(held) if *held != vlan => *held = vlan,
+                _ => return,
+            },
+            Err(place) => vlans.insert(place, vlan),
+        }
+        dirty.push(vlan.key());
+    }
+
+    fn set_filter_places(
+        &mut self,
+        ifindex: Ifindex,
+        places: Vec<FilterPlace>,
+        dirty: &mut Vec<Key>,
+    ) {
+        let now = &mut self.on_link.entry(ifindex).or_default().filter_places;
+        let before = std::mem::replace(now, places);
+        self.tidy(ifindex);
+        let left: Vec<FilterPlace> = before
+            .into_iter()
+            .filter(|place| !self.filter_places().any(|held| held == *place))
+            .collect();
+        if !left.is_empty() {
+            self.remove_filters(|id| left.contains(&id.place), dirty);
+        }
+    }
+
+    fn remove_filters(&mut self, which: impl Fn(&FilterId) -> bool, dirty: &mut Vec<Key>) {
+        let lost: Vec<FilterId> =
+            self.policy.filters.keys().filter(|id| which(id)).copied().collect();
+        for id in lost {
+            self.remove(Key::Filter(id), dirty);
         }
     }
 
@@ -315,13 +475,20 @@ impl Model {
                 }
                 gone.is_some()
             }
+            Key::BridgeVlan { ifindex, vlan } => self.on_link.get_mut(&ifindex).is_some_and(|on| {
+                let place = on.vlans.binary_search_by_key(&vlan, |held| held.vlan);
+                place.map(|place| on.vlans.remove(place)).is_ok()
+            }),
+            Key::Rule { .. } => self.policy.rules.remove(&key).is_some(),
+            Key::Filter(id) => self.policy.filters.remove(&id).is_some(),
         };
         if existed {
             dirty.push(key);
         }
         if let Key::Address { ifindex, .. }
         | Key::Neighbor { ifindex, .. }
-        | Key::Fdb { ifindex, .. } = key
+        | Key::Fdb { ifindex, .. }
+        | Key::BridgeVlan { ifindex, .. } = key
         {
             self.tidy(ifindex);
         }
@@ -331,6 +498,10 @@ impl Model {
         let existed = self.links.remove(&index).is_some();
         self.remove_nexthops_on(index, dirty);
         self.remove_dead_routes(index, dirty);
+        self.set_vlans(index, Vec::new(), dirty);
+        if self.on_link.get(&index).is_some_and(|on| !on.filter_places.is_empty()) {
+            self.set_filter_places(index, Vec::new(), dirty);
+        }
         if let Some(on) = self.on_link.get(&index) {
             let children: Vec<Key> = on
                 .fdb
@@ -424,10 +595,7 @@ impl Model {
         }
         let mut emptied = Vec::new();
         for group in self.nexthops.values_mut() {
-            let (NexthopKind::Group(members) | NexthopKind::FdbGroup(members)) = &mut group.kind
-            else {
-                continue;
-            };
+            let Some(members) = group.kind.members_mut() else { continue };
             let before = members.len();
             members.retain(|member| member.id != id);
             match members.len() {
@@ -484,10 +652,15 @@ impl FromIterator<Object> for Model {
     }
 }
 
-fn set<T: PartialEq>(table: &mut Map<Key, T>, key: Key, value: T, dirty: &mut Vec<Key>) {
+fn set<K: Into<Key> + Copy + Eq + Hash, T: PartialEq>(
+    table: &mut Map<K, T>,
+    key: K,
+    value: T,
+    dirty: &mut Vec<Key>,
+) {
     if table.get(&key) != Some(&value) {
         table.insert(key, value);
-        dirty.push(key);
+        dirty.push(key.into());
     }
 }
 

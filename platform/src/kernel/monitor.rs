@@ -19,11 +19,15 @@ const BURST: usize = 256;
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
+const RTNLGRP_TC: u32 = 4;
 const RTNLGRP_IPV4_IFADDR: u32 = 5;
 const RTNLGRP_IPV4_ROUTE: u32 = 7;
+const RTNLGRP_IPV4_RULE: u32 = 8;
 const RTNLGRP_IPV6_IFADDR: u32 = 9;
 const RTNLGRP_IPV6_ROUTE: u32 = 11;
+const RTNLGRP_IPV6_RULE: u32 = 19;
 const RTNLGRP_NEXTHOP: u32 = 32;
+const RTNLGRP_BRVLAN: u32 = 33;
 
 /// Receives notifications, in the network namespace of the thread that opened it.
 pub struct Monitor {
@@ -49,14 +53,19 @@ impl Monitor {
         for group in [
             RTNLGRP_LINK,
             RTNLGRP_NEIGH,
+            RTNLGRP_TC,
             RTNLGRP_IPV4_IFADDR,
             RTNLGRP_IPV4_ROUTE,
+            RTNLGRP_IPV4_RULE,
             RTNLGRP_IPV6_IFADDR,
             RTNLGRP_IPV6_ROUTE,
+            RTNLGRP_IPV6_RULE,
             RTNLGRP_NEXTHOP,
         ] {
             socket.add_membership(group).map_err(|error| io_error("join group", &error))?;
         }
+        // A kernel before 5.6 has no such group; it tells of most VLAN changes with the port.
+        let _since_5_6 = socket.add_membership(RTNLGRP_BRVLAN);
         let (stopped, stop) = std::io::pipe().map_err(|error| io_error("open pipe", &error))?;
         Ok((Self { socket, stopped, buffer: Vec::with_capacity(DATAGRAM) }, StopMonitor(stop)))
     }

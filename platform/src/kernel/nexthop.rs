@@ -1,7 +1,6 @@
 //! Nexthop objects: a way to a neighbour that many routes or FDB entries share by number.
 //!
-//! No crate has these messages, so they are written here (`struct nhmsg`, `NHA_*` of linux/nexthop.h). Resilient groups
-//! are read as plain ones; we never make them.
+//! No crate has these messages, so they are written here (`struct nhmsg`, `NHA_*` of linux/nexthop.h).
 
 use std::net::IpAddr;
 
@@ -22,6 +21,8 @@ pub struct Nexthop {
     pub kind: NexthopKind,
     /// Who made it. Our mark, together with the id.
     pub protocol: u8,
+    /// Whether it wraps packets (`encap`). With what is not modelled, so such a nexthop can be read, not made.
+    pub encapsulates: bool,
     /// Whether the hardware took it.
     pub offload: Offload,
 }
@@ -52,6 +53,13 @@ pub enum NexthopKind {
     },
     /// Shares the load over other nexthops.
     Group(Vec<NexthopMember>),
+    /// Shares the load over other nexthops through buckets, so that few flows move when a member goes.
+    ResilientGroup {
+        /// Over which.
+        members: Vec<NexthopMember>,
+        /// How many buckets there are. It stays as it was made.
+        buckets: u16,
+    },
     /// A remote VTEP, for FDB entries.
     Fdb {
         /// The VTEP.
@@ -77,6 +85,7 @@ impl Nexthop {
             id,
             kind,
             protocol: PROTOCOL_BGP,
+            encapsulates: false,
             offload: Offload { offloaded: false, trapped: false, failed: false },
         }
     }
@@ -93,8 +102,10 @@ impl Nexthop {
                 vec![Key::Link(*ifindex)]
             }
             NexthopKind::Blackhole { .. } | NexthopKind::Fdb { .. } => Vec::new(),
-            NexthopKind::Group(members) | NexthopKind::FdbGroup(members) => {
-                members.iter().map(|member| Key::Nexthop(member.id)).collect()
+            NexthopKind::Group(_)
+            | NexthopKind::ResilientGroup { .. }
+            | NexthopKind::FdbGroup(_) => {
+                self.kind.members().iter().map(|member| Key::Nexthop(member.id)).collect()
             }
         }
     }
@@ -130,7 +141,7 @@ impl Nexthop {
             payload.split_first_chunk::<NHMSG_LEN>()?;
         let flags = u32::from_ne_bytes([f0, f1, f2, f3]);
         let (mut id, mut group, mut gateway, mut ifindex) = (None, None, None, None);
-        let (mut fdb, mut blackhole) = (false, false);
+        let (mut fdb, mut blackhole, mut encapsulates, mut buckets) = (false, false, false, None);
         for (kind, value) in message::attributes(rest) {
             match kind {
                 NHA_ID => id = message::number(value),
@@ -139,6 +150,8 @@ impl Nexthop {
                 NHA_OIF => ifindex = message::number(value),
                 NHA_FDB => fdb = true,
                 NHA_BLACKHOLE => blackhole = true,
+                NHA_ENCAP => encapsulates = true,
+                NHA_RES_GROUP => buckets = Some(buckets_of(value)),
                 _ => {}
             }
         }
@@ -146,7 +159,10 @@ impl Nexthop {
         let v6 = family == AF_INET6;
         let kind = match (group, gateway, ifindex) {
             (Some(members), ..) if fdb => NexthopKind::FdbGroup(members),
-            (Some(members), ..) => NexthopKind::Group(members),
+            (Some(members), ..) => match buckets {
+                Some(buckets) => NexthopKind::ResilientGroup { members, buckets },
+                None => NexthopKind::Group(members),
+            },
             (None, Some(address), _) if fdb => NexthopKind::Fdb { address },
             (None, Some(address), Some(ifindex)) => {
                 NexthopKind::Gateway { address, ifindex, onlink }
@@ -160,7 +176,7 @@ impl Nexthop {
             trapped: flags & RTNH_F_TRAP != 0,
             failed: false,
         };
-        Some(Self { id: id?, kind, protocol, offload })
+        Some(Self { id: id?, kind, protocol, encapsulates, offload })
     }
 }
 
@@ -179,10 +195,15 @@ const RTNH_F_TRAP: u32 = 64;
 
 const NHA_ID: u16 = 1;
 const NHA_GROUP: u16 = 2;
+const NHA_GROUP_TYPE: u16 = 3;
 const NHA_BLACKHOLE: u16 = 4;
 const NHA_OIF: u16 = 5;
 const NHA_GATEWAY: u16 = 6;
+const NHA_ENCAP: u16 = 8;
 const NHA_FDB: u16 = 11;
+const NHA_RES_GROUP: u16 = 12;
+const NHA_RES_GROUP_BUCKETS: u16 = 1;
+const NEXTHOP_GRP_TYPE_RES: u16 = 1;
 
 /// `struct nhmsg`.
 pub(super) const NHMSG_LEN: usize = 8;
@@ -221,6 +242,15 @@ impl Message {
             }
             NexthopKind::Blackhole { .. } => message.add(NHA_BLACKHOLE, Vec::new()),
             NexthopKind::Group(members) => message.add(NHA_GROUP, group(members)),
+            NexthopKind::ResilientGroup { members, buckets } => {
+                message.add(NHA_GROUP, group(members));
+                message.add(NHA_GROUP_TYPE, NEXTHOP_GRP_TYPE_RES.to_ne_bytes().to_vec());
+                let buckets =
+                    [DefaultNla::new(NHA_RES_GROUP_BUCKETS, buckets.to_ne_bytes().to_vec())];
+                let mut nested = vec![0; buckets.as_slice().buffer_len()];
+                buckets.as_slice().emit(&mut nested);
+                message.add(NHA_RES_GROUP, nested);
+            }
             NexthopKind::Fdb { address } => {
                 message.add(NHA_GATEWAY, message::octets(*address));
                 message.add(NHA_FDB, Vec::new());
@@ -252,6 +282,25 @@ impl Emitable for Message {
 }
 
 impl NexthopKind {
+    /// The nexthops of a group; empty if it is none.
+    pub fn members(&self) -> &[NexthopMember] {
+        match self {
+            Self::Group(members)
+            | Self::ResilientGroup { members, .. }
+            | Self::FdbGroup(members) => members,
+            _ => &[],
+        }
+    }
+
+    pub(super) fn members_mut(&mut self) -> Option<&mut Vec<NexthopMember>> {
+        match self {
+            Self::Group(members)
+            | Self::ResilientGroup { members, .. }
+            | Self::FdbGroup(members) => Some(members),
+            _ => None,
+        }
+    }
+
     /// A group has none: its members may be of both.
     fn family(&self) -> u8 {
         match self {
@@ -263,7 +312,7 @@ impl NexthopKind {
             | Self::Fdb { .. }
             | Self::Device { .. }
             | Self::Blackhole { .. } => AF_INET,
-            Self::Group(_) | Self::FdbGroup(_) => AF_UNSPEC,
+            Self::Group(_) | Self::ResilientGroup { .. } | Self::FdbGroup(_) => AF_UNSPEC,
         }
     }
 }
@@ -276,6 +325,13 @@ fn group(members: &[NexthopMember]) -> Vec<u8> {
         [i0, i1, i2, i3, low, high, 0, 0]
     };
     members.iter().flat_map(member).collect()
+}
+
+fn buckets_of(resilience: &[u8]) -> u16 {
+    message::attributes(resilience)
+        .find(|(kind, _)| *kind == NHA_RES_GROUP_BUCKETS)
+        .and_then(|(_, value)| value.first_chunk().copied().map(u16::from_ne_bytes))
+        .unwrap_or_default()
 }
 
 fn members(value: &[u8]) -> Vec<NexthopMember> {

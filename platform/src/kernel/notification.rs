@@ -11,11 +11,13 @@ use netlink_packet_route::neighbour::NeighbourMessage;
 use netlink_packet_route::route::RouteMessage;
 
 use super::message::{
-    RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELROUTE, RTM_NEWADDR, RTM_NEWLINK,
-    RTM_NEWNEIGH, RTM_NEWNEXTHOP, RTM_NEWROUTE, Replies,
+    RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELQDISC, RTM_DELROUTE,
+    RTM_DELRULE, RTM_DELTFILTER, RTM_DELVLAN, RTM_NEWADDR, RTM_NEWLINK, RTM_NEWNEIGH,
+    RTM_NEWNEXTHOP, RTM_NEWQDISC, RTM_NEWROUTE, RTM_NEWRULE, RTM_NEWTFILTER, RTM_NEWVLAN, Replies,
 };
 use super::{
-    Address, BridgePort, FdbEntry, Ifindex, KernelError, Link, Neighbor, Nexthop, Object, Route,
+    Address, BridgePort, BridgeVlan, FdbEntry, Filter, FilterPlace, Ifindex, KernelError, Link,
+    Neighbor, Nexthop, Object, Route, Rule,
 };
 
 /// One thing that changed in the kernel.
@@ -25,12 +27,25 @@ pub enum Notification {
     New(Object),
     /// It no longer exists. Carries what the kernel said of it, which may be less than the whole.
     Gone(Object),
-    /// The bridge changed what a link is as its port.
+    /// A bridge says what a link is as its port, or what it is itself.
     Port {
         /// Which link.
         index: Ifindex,
-        /// What it is now.
-        port: BridgePort,
+        /// What it is as a port; `None`: it is the bridge itself.
+        port: Option<BridgePort>,
+        /// All VLANs that it belongs to.
+        vlans: Vec<BridgeVlan>,
+    },
+    /// These VLANs of a link are new or changed; it keeps its others.
+    Vlans(Vec<BridgeVlan>),
+    /// These VLANs of a link are gone.
+    VlansGone(Vec<BridgeVlan>),
+    /// Where filters can hang on a link. Those that hung elsewhere on it are gone.
+    FilterPlaces {
+        /// Which link.
+        index: Ifindex,
+        /// All such places now.
+        places: Vec<FilterPlace>,
     },
 }
 
@@ -67,6 +82,23 @@ impl Notification {
             RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
                 (message_type == RTM_NEWNEXTHOP, Nexthop::decode(payload).map(Object::Nexthop))
             }
+            RTM_NEWRULE | RTM_DELRULE => {
+                (message_type == RTM_NEWRULE, Rule::decode(payload).map(Object::Rule))
+            }
+            RTM_NEWTFILTER | RTM_DELTFILTER => {
+                let is_new = message_type == RTM_NEWTFILTER;
+                let filter = Filter::decode(payload).filter(|it| !(is_new && it.is_priority()));
+                (is_new, filter.map(Object::Filter))
+            }
+            RTM_NEWVLAN => return Ok(Some(Self::Vlans(BridgeVlan::decode_changed(payload)))),
+            RTM_DELVLAN => return Ok(Some(Self::VlansGone(BridgeVlan::decode_changed(payload)))),
+            RTM_NEWQDISC | RTM_DELQDISC => {
+                let places = Filter::decode_places(payload);
+                return Ok(places.map(|(index, places)| Self::FilterPlaces {
+                    index,
+                    places: if message_type == RTM_NEWQDISC { places } else { Vec::new() },
+                }));
+            }
             _ => return Ok(None),
         };
         Ok(object.map(|object| match object {
@@ -90,17 +122,28 @@ fn decode_link(message_type: u16, payload: &[u8]) -> Result<Option<Notification>
         (AddressFamily::Unspec, _) => {
             Some(Notification::Gone(Object::Link(Link::decode(&message))))
         }
-        (AddressFamily::Bridge, RTM_NEWLINK) => {
-            message.attributes.iter().find_map(|attribute| match attribute {
-                LinkAttribute::ProtoInfoBridge(port) => Some(Notification::Port {
-                    index: message.header.index,
-                    port: BridgePort::decode_announced(port),
-                }),
-                _ => None,
-            })
-        }
+        (AddressFamily::Bridge, RTM_NEWLINK) => decode_port(&message),
         _ => None,
     })
+}
+
+fn decode_port(message: &LinkMessage) -> Option<Notification> {
+    let index = message.header.index;
+    let (mut port, mut spec, mut master) = (None, [].as_slice(), None);
+    for attribute in &message.attributes {
+        match attribute {
+            LinkAttribute::ProtoInfoBridge(announced) => {
+                port = Some(BridgePort::decode_announced(announced));
+            }
+            LinkAttribute::AfSpecBridge(announced) => spec = announced,
+            LinkAttribute::Controller(announced) => master = Some(*announced),
+            _ => {}
+        }
+    }
+    // Of itself, a bridge says that it is its own master.
+    let of_bridge = master == Some(index);
+    let vlans = BridgeVlan::decode_all(index, of_bridge, spec)?;
+    (of_bridge || port.is_some()).then_some(Notification::Port { index, port, vlans })
 }
 
 fn decode_neighbor(message: &NeighbourMessage) -> Option<Object> {

@@ -4,6 +4,7 @@
 //! messages in order and answers a refused one by itself, so a message that got no answer when the last one is acknowledged
 //! has succeeded. An answer that does not fit the receive buffer turns up as `ENOBUFS`, never as silence.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::AsFd;
 
@@ -21,8 +22,8 @@ use super::message::{
 };
 use super::nexthop::NHMSG_LEN;
 use super::{
-    Change, Dataplane, Errno, FdbEntry, Ifindex, KernelError, Key, Link, LinkKind, Model,
-    Notification, Object,
+    BridgeVlan, Change, Dataplane, Errno, FdbEntry, Filter, Ifindex, KernelError, Key, Link,
+    LinkKind, Model, Notification, Object, Rule,
 };
 
 /// A netlink datagram is 32 KiB at most.
@@ -241,6 +242,12 @@ impl Dataplane for Socket {
         for family in [AF_INET, AF_INET6] {
             self.dump_into(&Request::dump(RTM_GETROUTE, family, ROUTE_HEADER, &[]), &mut model)?;
             self.dump_into(&Request::dump(RTM_GETNEIGH, family, NEIGHBOR_HEADER, &[]), &mut model)?;
+            self.dump_if_known(&Rule::dump(family), &mut model)?;
+        }
+        self.dump_if_known(&BridgeVlan::dump_all(), &mut model)?;
+        self.dump_if_known(&Filter::dump_places(), &mut model)?;
+        for place in model.filter_places().collect::<BTreeSet<_>>() {
+            self.dump_if_known(&Filter::dump_of(place), &mut model)?;
         }
         for index in links_with_fdb(&model) {
             match self.dump_into(&FdbEntry::dump_of(index), &mut model) {
@@ -282,6 +289,19 @@ impl Socket {
             model.apply(notification);
         }
         Ok(())
+    }
+}
+
+impl Socket {
+    /// As `dump_into`, of what not every kernel is built with, or what may have been deleted since it was named.
+    fn dump_if_known(&mut self, request: &Request, model: &mut Model) -> Result<(), KernelError> {
+        match self.dump_into(request, model) {
+            Err(KernelError::Io {
+                errno: Errno::EOPNOTSUPP | Errno::EAFNOSUPPORT | Errno::ENODEV | Errno::EINVAL,
+                ..
+            }) => Ok(()),
+            answer => answer,
+        }
     }
 }
 

@@ -57,6 +57,7 @@ impl Vxlan {
             InfoVxlan::UDPZeroCsumRX(self.udp6_zero_checksum_rx),
             InfoVxlan::Proxy(self.proxy),
         ];
+        self.extensions.encode(&mut attributes);
         let mut add = |attribute| attributes.push(attribute);
         match self.vni {
             Some(vni) => add(InfoVxlan::Id(vni.get())),
@@ -76,6 +77,15 @@ impl Vxlan {
             None => {}
         }
         attributes.extend(self.underlay.map(InfoVxlan::Link));
+        if self.ttl_inherit {
+            attributes.push(InfoVxlan::TtlInheritFlag);
+        }
+        if self.source_ports != (0, 0) {
+            attributes.push(InfoVxlan::PortRange(self.source_ports));
+        }
+        if self.flow_label != 0 {
+            attributes.push(InfoVxlan::Label(self.flow_label));
+        }
         attributes
     }
 
@@ -99,7 +109,11 @@ impl Vxlan {
                 InfoVxlan::Proxy(on) => vxlan.proxy = on,
                 InfoVxlan::CollectMetadata(on) => vxlan.external = on,
                 InfoVxlan::Vnifilter(on) => vxlan.vni_filter = on,
-                _ => {}
+                InfoVxlan::TtlInheritFlag => vxlan.ttl_inherit = true,
+                InfoVxlan::TtlInherit(on) => vxlan.ttl_inherit = on != 0,
+                InfoVxlan::PortRange(range) => vxlan.source_ports = range,
+                InfoVxlan::Label(label) => vxlan.flow_label = label,
+                ref other => vxlan.extensions.take(other),
             }
         }
         vxlan
@@ -120,6 +134,10 @@ impl Vxlan {
         proxy: false,
         external: false,
         vni_filter: false,
+        ttl_inherit: false,
+        source_ports: (0, 0),
+        flow_label: 0,
+        extensions: VxlanExtensions::NONE,
     };
 }
 
@@ -163,6 +181,77 @@ pub struct Vxlan {
     pub external: bool,
     /// Whether only configured VNIs pass (`vnifilter`).
     pub vni_filter: bool,
+    /// Whether the TTL of the outer header is copied from the inner one; then `ttl` counts for nothing.
+    pub ttl_inherit: bool,
+    /// UDP source ports of the outer header, first and last. (0, 0): the kernel's local port range.
+    pub source_ports: (u16, u16),
+    /// Flow label of an outer IPv6 header, 20 bits.
+    pub flow_label: u32,
+    /// What few devices have.
+    pub extensions: VxlanExtensions,
+}
+
+/// Rare features of a VXLAN device; a new one has none of them. Hardware supports none of them either.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct VxlanExtensions {
+    /// Group policy header (`gbp`).
+    pub group_policy: bool,
+    /// Generic protocol extension header (`gpe`).
+    pub generic_protocol: bool,
+    /// Route short circuit (`rsc`).
+    pub route_short_circuit: bool,
+    /// Asks user space for unknown MACs (`l2miss`).
+    pub l2miss: bool,
+    /// Asks user space for unknown addresses (`l3miss`).
+    pub l3miss: bool,
+    /// Remote checksum offload, sending (`remcsumtx`).
+    pub remote_checksum_tx: bool,
+    /// Remote checksum offload, receiving (`remcsumrx`).
+    pub remote_checksum_rx: bool,
+    /// Packets to this machine itself leave through the underlay (`nolocalbypass`, since Linux 6.5).
+    pub no_local_bypass: bool,
+}
+
+impl VxlanExtensions {
+    const NONE: Self = Self {
+        group_policy: false,
+        generic_protocol: false,
+        route_short_circuit: false,
+        l2miss: false,
+        l3miss: false,
+        remote_checksum_tx: false,
+        remote_checksum_rx: false,
+        no_local_bypass: false,
+    };
+
+    /// Only what is on: an older kernel refuses what it does not know.
+    fn encode(self, attributes: &mut Vec<InfoVxlan>) {
+        let on = [
+            (self.group_policy, InfoVxlan::Gbp),
+            (self.generic_protocol, InfoVxlan::Gpe),
+            (self.route_short_circuit, InfoVxlan::Rsc(true)),
+            (self.l2miss, InfoVxlan::L2Miss(true)),
+            (self.l3miss, InfoVxlan::L3Miss(true)),
+            (self.remote_checksum_tx, InfoVxlan::RemCsumTX(true)),
+            (self.remote_checksum_rx, InfoVxlan::RemCsumRX(true)),
+            (self.no_local_bypass, InfoVxlan::Localbypass(false)),
+        ];
+        attributes.extend(on.into_iter().filter(|(on, _)| *on).map(|(_, attribute)| attribute));
+    }
+
+    fn take(&mut self, attribute: &InfoVxlan) {
+        match *attribute {
+            InfoVxlan::Gbp => self.group_policy = true,
+            InfoVxlan::Gpe => self.generic_protocol = true,
+            InfoVxlan::Rsc(on) => self.route_short_circuit = on,
+            InfoVxlan::L2Miss(on) => self.l2miss = on,
+            InfoVxlan::L3Miss(on) => self.l3miss = on,
+            InfoVxlan::RemCsumTX(on) => self.remote_checksum_tx = on,
+            InfoVxlan::RemCsumRX(on) => self.remote_checksum_rx = on,
+            InfoVxlan::Localbypass(on) => self.no_local_bypass = !on,
+            _ => {}
+        }
+    }
 }
 
 impl Vxlan {

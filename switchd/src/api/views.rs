@@ -149,6 +149,11 @@ fn describe(object: &Object, model: &Model) -> (&'static str, String) {
         Object::Address(address) => {
             ("address", format!("{} dev {}", address.prefix, name(address.ifindex, model)))
         }
+        Object::BridgeVlan(vlan) => {
+            ("vlan", format!("{} dev {}", vlan.vlan, name(vlan.ifindex, model)))
+        }
+        Object::Rule(rule) => ("rule", format!("priority {}", rule.priority)),
+        Object::Filter(filter) => ("filter", filter.key().to_string()),
     }
 }
 

@@ -132,6 +132,7 @@ fn link(index: u32, name: &str, kind: LinkKind) -> Link {
         alias: None,
         lower: None,
         lower_namespace: None,
+        hardware: None,
     }
 }
 

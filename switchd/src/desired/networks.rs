@@ -133,6 +133,7 @@ mod tests {
             alias: None,
             lower: None,
             lower_namespace: None,
+            hardware: None,
         })
     }
 

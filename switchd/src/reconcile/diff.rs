@@ -28,6 +28,6 @@ fn may_replace(held: &Object) -> bool {
             neighbor.is_ours() || neighbor.state != platform::kernel::NeighborState::Permanent
         }
         Object::Route(_) | Object::Nexthop(_) => held.is_ours(),
-        Object::Link(_) | Object::Address(_) => false,
+        _ => false,
     }
 }

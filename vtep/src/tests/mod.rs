@@ -219,6 +219,7 @@ fn link(index: Ifindex, name: &str, kind: LinkKind) -> Link {
         alias: None,
         lower: None,
         lower_namespace: None,
+        hardware: None,
     }
 }
 

@@ -3,8 +3,8 @@ use std::net::IpAddr;
 use super::*;
 use crate::kernel::message::{self, NLM_F_ACK, NLM_F_REQUEST, Replies};
 use crate::kernel::{
-    FdbEntry, Hop, Ifindex, Key, MacAddr, Neighbor, Nexthop, NexthopKind, NexthopMember, Route,
-    Via, golden,
+    BridgeVlan, FdbEntry, Hop, Ifindex, Key, MacAddr, Neighbor, Nexthop, NexthopKind,
+    NexthopMember, Route, Rule, RuleAction, RuleSelector, Via, golden,
 };
 
 /// The links of the captures.
@@ -23,7 +23,9 @@ type Essence = (u16, u16, Vec<u8>, Vec<(u16, Vec<u8>)>);
 
 fn essence(message_type: u16, flags: u16, payload: &[u8]) -> Essence {
     let header = match message_type {
+        17 | 19 => 16,
         20 | 104 | 105 => 8,
+        44 | 45 => 20,
         _ => 12,
     };
     let mut attributes: Vec<_> = message::attributes(&payload[header..])
@@ -84,6 +86,53 @@ fn nexthops_are_written_as_iproute2_writes_them() {
     ] {
         assert_says_what_iproute2_says(name, &[change]);
     }
+}
+
+#[test]
+fn resilient_groups_are_written_as_iproute2_writes_them() {
+    let members = vec![NexthopMember { id: 0x5357_000d, weight: 1 }];
+    let kind = NexthopKind::ResilientGroup { members, buckets: 32 };
+    let [request] = encode(&Change::Create(Object::Nexthop(Nexthop::new(0x5357_000e, kind))))
+        .try_into()
+        .unwrap();
+    let resilience = message::attributes(&request.payload[8..]).find(|(kind, _)| *kind == 12);
+    let captured = golden::messages("nexthop_resilient.request").remove(0);
+    let (_, theirs) = message::attributes(&captured[24..]).find(|(kind, _)| *kind == 12).unwrap();
+    assert!(theirs.starts_with(resilience.unwrap().1), "theirs has a timer besides");
+}
+
+#[test]
+fn vlans_of_ports_and_bridges_are_written_as_iproute2_writes_them() {
+    let vlan = |vlan| Object::BridgeVlan(vlan);
+    assert_says_what_iproute2_says(
+        "bridge_vlan",
+        &[Change::Create(vlan(BridgeVlan::access(3, 10)))],
+    );
+    assert_says_what_iproute2_says(
+        "bridge_vlan_self",
+        &[Change::Create(vlan(BridgeVlan::of_bridge(19, 10)))],
+    );
+    assert_says_what_iproute2_says(
+        "bridge_vlan_delete",
+        &[Change::Delete(vlan(BridgeVlan::tagged(3, 10)))],
+    );
+}
+
+#[test]
+fn rules_are_written_as_iproute2_writes_them() {
+    let rule = Rule {
+        v6: false,
+        priority: 100,
+        action: RuleAction::Table(1000),
+        selector: RuleSelector {
+            source: Some("10.0.0.0/8".parse().unwrap()),
+            input: Some("swp2".to_owned()),
+            mark: Some((1, 3)),
+            ..RuleSelector::default()
+        },
+        protocol: crate::kernel::PROTOCOL_BGP,
+    };
+    assert_says_what_iproute2_says("rule", &[Change::Create(Object::Rule(rule))]);
 }
 
 #[test]

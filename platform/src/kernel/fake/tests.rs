@@ -17,6 +17,7 @@ fn link(index: Ifindex, name: &str, kind: LinkKind, master: Option<Ifindex>) -> 
         alias: None,
         lower: None,
         lower_namespace: None,
+        hardware: None,
     })
 }
 

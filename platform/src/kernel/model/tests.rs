@@ -15,6 +15,7 @@ fn link(index: Ifindex, master: Option<Ifindex>) -> Link {
         alias: None,
         lower: None,
         lower_namespace: None,
+        hardware: None,
     }
 }
 
@@ -165,7 +166,8 @@ fn a_link_that_leaves_its_bridge_takes_its_entries_and_port_settings() {
     model.apply(Notification::New(Object::Fdb(in_bridge(3, 1))));
     let dirty = model.apply(Notification::New(Object::Link(link(3, None))));
     assert_eq!(dirty, [Key::Link(3), in_bridge(3, 1).key()]);
-    let port = Notification::Port { index: 3, port: BridgePort::default() };
+    let port =
+        Notification::Port { index: 3, port: Some(BridgePort::default()), vlans: Vec::new() };
     assert_eq!(model.apply(port), [], "a late word about a port that is none");
 }
 

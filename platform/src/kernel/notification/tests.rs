@@ -1,3 +1,5 @@
+mod switch;
+
 use std::net::IpAddr;
 
 use proptest::prelude::*;
@@ -5,8 +7,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::kernel::link_request::NewLink;
 use crate::kernel::{
-    FdbState, FdbTable, Hop, LinkKind, MacAddr, NeighborState, NexthopKind, NexthopMember, Offload,
-    PortState, Via, Vni, Vxlan, golden,
+    Bond, BondHash, BondMode, FdbState, FdbTable, Hop, LinkKind, MacAddr, NeighborState,
+    NexthopKind, NexthopMember, Offload, PortState, Via, VlanProtocol, Vni, Vxlan, golden,
 };
 
 fn announced(name: &str) -> Vec<Notification> {
@@ -43,7 +45,10 @@ fn a_bridge_announces_its_port_beside_the_link() {
     let port = link.port.unwrap();
     assert!(port.learning && !port.neigh_suppress && port.state != PortState::Blocking);
     let news = announced("port_flags");
-    let [Notification::Port { index: 6, port }] = news.as_slice() else { panic!("a port") };
+    let [Notification::Port { index: 6, port: Some(port), vlans }] = news.as_slice() else {
+        panic!("a port")
+    };
+    assert!(vlans.is_empty());
     assert!(!port.learning && port.neigh_suppress && port.flood);
 }
 
@@ -143,9 +148,16 @@ fn a_port_that_leaves_its_bridge_is_not_a_link_that_is_gone() {
 /// This machine's kernel has none of these, so there is nothing to capture.
 #[test]
 fn links_of_kinds_that_are_not_here_survive_being_written_and_read() {
-    for kind in
-        [LinkKind::Vlan { id: 10 }, LinkKind::Vrf { table: 1000 }, LinkKind::Bond, LinkKind::Dummy]
-    {
+    let bond = Bond { mode: BondMode::Lacp, hash: BondHash::Layer34 };
+    for kind in [
+        LinkKind::Vlan { id: 10, protocol: VlanProtocol::Dot1q },
+        LinkKind::Vlan { id: 10, protocol: VlanProtocol::Dot1ad },
+        LinkKind::Vrf { table: 1000 },
+        LinkKind::Bond(bond),
+        LinkKind::Bond(Bond::default()),
+        LinkKind::Macvlan,
+        LinkKind::Dummy,
+    ] {
         let new = NewLink { lower: Some(2), ..NewLink::new("link", kind.clone()) };
         let request = new.encode(5).remove(0);
         let decoded = Notification::decode(request.message_type, &request.payload);

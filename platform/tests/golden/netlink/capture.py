@@ -2,11 +2,13 @@
 """Captures what iproute2 asks the kernel, and what the kernel announces then, as golden files.
 
 Run as root, in this folder: unshare -n ./capture.py
+and, in a guest of the switch lab with a Spectrum of eight ports (its kernel has what many a host's has not, and a driver that offloads):
+./capture.py switch; unshare -n ./capture.py rules
 Writes NAME.request (from strace) and NAME.notification (from a netlink socket), hex with the provenance in the first line.
 """
-import re, socket, struct, subprocess, time
+import re, socket, struct, subprocess, sys, time
 
-GROUPS = [1, 3, 5, 7, 9, 11, 32]  # link, neigh, ipv4/6 ifaddr and route, nexthop
+GROUPS = [1, 3, 4, 5, 7, 8, 9, 11, 19, 32, 33]  # link, neigh, tc, ipv4/6 ifaddr, route and rule, nexthop, bridge VLAN
 SETUP = """
 ip link set lo up
 ip link add near type veth peer name far
@@ -44,6 +46,52 @@ CASES = [
     ("link_delete", 17, "ip link del vx10"),
 ]
 
+SWITCH_SETUP = """
+ip link add br0 type bridge vlan_filtering 1 vlan_default_pvid 0 mcast_snooping 0
+ip link set swp1 master br0
+ip link set swp1 up
+ip link set swp2 up
+ip addr add 10.0.0.1/24 dev swp2
+ip nexthop add id 1398210573 via 10.0.0.3 dev swp2 protocol bgp
+tc qdisc add dev swp1 clsact
+tc qdisc add dev swp3 ingress_block 7 clsact
+"""
+# As above; a list of types where several kinds of message tell.
+SWITCH_CASES = [
+    ("switch_port", 16, "ip link set swp1 alias front"),
+    ("bridge_settings", 16, "ip link add br1 type bridge vlan_protocol 802.1ad vlan_default_pvid 7 stp_state 1"),
+    ("bond", 16, "ip link add bond1 type bond mode 802.3ad xmit_hash_policy layer3+4"),
+    ("vlan", 16, "ip link add link wire5 name wire5.20 type vlan proto 802.1ad id 20"),
+    ("macvlan", 16, "ip link add link swp2 name gateway address 00:00:5e:00:01:01 type macvlan mode private"),
+    ("vxlan_rare", 16, "ip link add vx20 type vxlan id 20 local 192.0.2.1 dstport 4789 ttl inherit srcport 5000 6000 l2miss l3miss rsc gbp remcsumtx remcsumrx"),
+    ("vxlan_flow_label", 16, "ip link add vx21 type vxlan local 2001:db8::1 dstport 8472 flowlabel 77 gpe external"),
+    ("bridge_vlan", [16, 112], "bridge vlan add dev swp1 vid 10 pvid untagged"),
+    ("bridge_vlan_range", [16, 112], "bridge vlan add dev swp1 vid 20-29"),
+    ("bridge_vlan_self", [16, 112], "bridge vlan add dev br0 vid 10 self"),
+    ("bridge_vlan_delete", [16, 113], "bridge vlan del dev swp1 vid 10"),
+    ("filter", 44, "tc filter add dev swp1 ingress protocol ip pref 5 chain 0 handle 3 flower skip_sw dst_ip 10.0.0.9 action drop"),
+    ("filter_software", 44, "tc filter add dev swp1 egress protocol all pref 6 matchall skip_hw action drop"),
+    ("filter_block", 44, "tc filter add block 7 protocol ip pref 7 flower dst_ip 10.0.0.9 action drop"),
+    ("filter_delete", 45, "tc filter del dev swp1 ingress pref 5"),
+    ("filter_place", 36, "tc qdisc add dev swp4 clsact"),
+    ("filter_place_delete", 37, "tc qdisc del dev swp1 clsact"),
+    ("nexthop_resilient", 104, "ip nexthop add id 1398210574 group 1398210573 type resilient buckets 32 idle_timer 60 protocol bgp"),
+]
+
+# In the same guest, in a namespace without the switch: its driver refuses these.
+RULE_SETUP = """
+ip link add swp2 type dummy
+ip link set swp2 up
+ip addr add 10.0.0.1/24 dev swp2
+"""
+RULE_CASES = [
+    ("nexthop_encap", 104, "ip nexthop add id 1398210572 encap mpls 16 via 10.0.0.2 dev swp2 protocol bgp"),
+    ("rule", 32, "ip rule add from 10.0.0.0/8 iif swp2 fwmark 1/3 priority 100 table 1000 protocol bgp"),
+    ("rule_more", 32, "ip -6 rule add ipproto tcp dport 22 priority 101 table main"),
+    ("rule_vrf", 32, "ip link add vrf1 type vrf table 100"),
+    ("rule_delete", 33, "ip rule del priority 100"),
+]
+
 def messages(data):
     while len(data) >= 16:
         length, kind = struct.unpack_from("=IH", data)
@@ -76,28 +124,32 @@ def sent(command):
     yield from messages(dump)
 
 def write(name, what, kind, found):
-    hexes = "\n".join(message.hex() for found_kind, message in found if found_kind == kind)
+    kinds = kind if isinstance(kind, list) else [kind]
+    hexes = "\n".join(message.hex() for found_kind, message in found if found_kind in kinds)
     kernel = subprocess.check_output(["uname", "-r"], text=True).strip()
     iproute = subprocess.check_output(["ip", "-V"], text=True).split(", ")[1].strip()
     with open(name, "w") as file:
         file.write(f"# Linux {kernel}, {iproute}; {what}\n{hexes}\n")
 
 def main():
-    for line in SETUP.strip().splitlines():
+    which = sys.argv[1] if len(sys.argv) > 1 else "host"
+    setup, cases = {"host": (SETUP, CASES), "switch": (SWITCH_SETUP, SWITCH_CASES), "rules": (RULE_SETUP, RULE_CASES)}[which]
+    for line in setup.strip().splitlines():
         subprocess.check_call(line.split())
-    subprocess.check_call("ip link add vx10v6 type vxlan id 11 local 2001:db8::1 dstport 4789 nolearning".split())
+    if which == "host":
+        subprocess.check_call("ip link add vx10v6 type vxlan id 11 local 2001:db8::1 dstport 4789 nolearning".split())
     listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)
     listener.bind((0, 0))
     for group in GROUPS:
         listener.setsockopt(270, 1, group)
     listener.setblocking(False)
     time.sleep(3)
-    for name, kind, command in CASES:
+    for name, kind, command in cases:
         list(receive(listener))
         requests = list(sent(command))
         asked = 16 if kind == 16 else kind
-        if name == "port_flags":
-            asked = 19
+        if name == "port_flags" or isinstance(kind, list):
+            asked = [17, 19]
         write(f"{name}.request", f"strace of `{command}`", asked, requests)
         write(f"{name}.notification", f"announced after `{command}`", kind, receive(listener))
 

@@ -68,6 +68,7 @@ impl World {
             alias: None,
             lower: None,
             lower_namespace: None,
+            hardware: None,
         });
         self.fib.handle_object(&link.key(), Some(&link));
         self.settle();
