@@ -1,6 +1,7 @@
 //! The box beneath us. [`kernel`] is the dataplane: typed kernel objects over netlink; it uses nothing of the crate
 //! around it. [`devlink`] is the switch as a device: tables, traps, policers, health, ports.
 
+pub mod asic;
 pub mod devlink;
 mod genetlink;
 pub mod kernel;

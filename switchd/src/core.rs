@@ -6,21 +6,28 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use bgp::speaker::{BestPath, Event, PathSource, Route, RouteKey};
+use bgp::speaker::{BestPath, Event, FibReport, FibToken, PathSource, Route, RouteKey};
 use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::AttributeSet;
 use ipnet::IpNet;
+use platform::asic::Profile;
 use platform::kernel::{
-    Change, KernelError, Key, Model, NEXTHOP_IDS, Notification, PROTOCOL_BGP, TABLE_MAIN,
+    Change, Ifindex, KernelError, Key, Model, NEXTHOP_IDS, Notification, Object, PROTOCOL_BGP,
+    TABLE_MAIN,
 };
 use vtep::{Gateway, GatewayConfig};
 
 use crate::config::Config;
-use crate::desired::fib::Fib;
+use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN};
+use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks};
-use crate::reconcile::{LedgerEntry, Reconciler};
+use crate::ledger::{Capacity, Fill, Ledger, Standing};
+use crate::reconcile::Reconciler;
+
+/// While there is something to write, flags are read at most this often: programming comes first.
+const READ_WHILE_WRITING: Duration = Duration::from_secs(1);
 
 /// Families whose best paths have consequences here.
 pub const FAMILIES: [AfiSafi; 3] =
@@ -42,17 +49,24 @@ pub struct Core {
     gateway: Gateway,
     networks: Networks,
     fib: Option<Fib>,
+    /// With `suppress-fib-pending`.
+    forwarding: Option<Forwarding>,
     reconciler: Reconciler,
+    ledger: Ledger,
+    capacity: Capacity,
+    last_read: Instant,
     /// The latest word on each route, so that no order between two words can be lost.
     originations: BTreeMap<RouteKey, Option<Route>>,
     /// Families whose best paths are not decided yet after the start. Leftovers are swept when it is empty.
     undecided: HashSet<AfiSafi>,
     snapshot_due: bool,
+    /// Ports of an ASIC came or went: which ASIC there is must be found out anew.
+    profile_due: bool,
 }
 
 impl Core {
-    /// With what the kernel holds at the start.
-    pub fn new(config: &Config, model: Model, now: Instant) -> Self {
+    /// With what the kernel holds at the start, and the ASIC that is there.
+    pub fn new(config: &Config, model: Model, profile: Option<Profile>, now: Instant) -> Self {
         let bgp = config.bgp.as_ref();
         let mut core = Self {
             model: Model::default(),
@@ -65,12 +79,19 @@ impl Core {
                 Networks::new(&bgp.networks, bgp.redistribute_connected)
             }),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
+            forwarding: bgp.filter(|bgp| bgp.suppress_fib_pending).map(|_| Forwarding::default()),
             reconciler: Reconciler::default(),
+            ledger: Ledger::default(),
+            capacity: Capacity::default(),
+            last_read: now,
             originations: BTreeMap::new(),
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
             snapshot_due: false,
+            profile_due: false,
         };
+        core.handle_profile(profile, now);
         core.handle_snapshot(model, now);
+        core.profile_due = false;
         core
     }
 
@@ -102,6 +123,44 @@ impl Core {
             .collect();
         for key in changed {
             self.handle_changed(key, now);
+        }
+        self.settle();
+    }
+
+    /// Which ASIC there is; `None`: there is none.
+    pub fn handle_profile(&mut self, profile: Option<Profile>, now: Instant) {
+        if let Some(fib) = &mut self.fib {
+            let takes_objects = profile.as_ref().is_none_or(|profile| profile.nexthop_objects());
+            fib.set_style(if takes_objects { NexthopStyle::Object } else { NexthopStyle::Inline });
+        }
+        self.ledger.handle_profile(profile, &self.model, now);
+        self.settle();
+    }
+
+    /// How full the tables of the ASIC are.
+    pub fn handle_fills(&mut self, fills: Vec<Fill>, now: Instant) {
+        if self.capacity.handle_fills(fills) {
+            self.ledger.handle_room(now);
+        }
+    }
+
+    /// The keys of [`Self::poll_read`] were read anew, and this was found.
+    pub fn handle_read(&mut self, asked: &[Key], found: Vec<Object>, now: Instant) {
+        self.last_read = now;
+        for object in found {
+            // A read may be older than a notification that came before it: only the flags, of which there are no
+            // notifications, are taken from it, and only if all else is as we know it.
+            let known = self.model.get(&object.key()).zip(object.offload());
+            if known.is_none_or(|(known, offload)| known.with_offload(offload) != object) {
+                continue;
+            }
+            for key in self.model.apply(Notification::New(object)) {
+                self.handle_changed(key, now);
+            }
+        }
+        self.ledger.handle_read(asked, &self.model, now);
+        for key in self.ledger.poll_retries() {
+            self.reconciler.recreate(key);
         }
         self.settle();
     }
@@ -138,7 +197,21 @@ impl Core {
 
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.reconciler.poll_timeout()
+        let read = self.ledger.poll_timeout().map(|at| at.max(self.may_read_at()));
+        self.reconciler.poll_timeout().into_iter().chain(read).min()
+    }
+
+    /// Keys that the kernel should be asked for anew, unless that is under way: their flags may have changed in silence.
+    pub fn poll_read(&mut self, now: Instant) -> Option<Vec<Key>> {
+        if now < self.may_read_at() {
+            return None;
+        }
+        self.ledger.poll_read(now)
+    }
+
+    /// Whether the ASIC must be looked for anew. Asking answers: the next call says no.
+    pub fn poll_profile_due(&mut self) -> bool {
+        std::mem::take(&mut self.profile_due)
     }
 
     /// The next batch of kernel changes, unless one is under way.
@@ -162,6 +235,16 @@ impl Core {
         Some(originations)
     }
 
+    /// What BGP is to know of its best paths: which of them forward.
+    pub fn poll_fib_reports(&mut self, now: Instant) -> Vec<FibReport> {
+        let Some(mut forwarding) = self.forwarding.take() else { return Vec::new() };
+        let standing =
+            |key: &Key| self.reconciler.desired(key).map(|desired| self.standing(desired, now));
+        let reports = forwarding.poll_reports(standing);
+        self.forwarding = Some(forwarding);
+        reports
+    }
+
     /// Whether the kernel must be read anew. Asking answers: the next call says no.
     pub fn poll_snapshot_due(&mut self) -> bool {
         std::mem::take(&mut self.snapshot_due)
@@ -177,9 +260,37 @@ impl Core {
         &self.model
     }
 
-    /// Desired entries and how far each came.
-    pub fn ledger(&self) -> impl Iterator<Item = LedgerEntry<'_>> {
-        self.reconciler.ledger(&self.model)
+    /// What the hardware made of the kernel's objects.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+
+    /// How full the tables of the ASIC are.
+    pub fn capacity(&self) -> &Capacity {
+        &self.capacity
+    }
+
+    /// Where an object stands, whether the kernel holds it or not.
+    pub fn standing(&self, object: &Object, now: Instant) -> Standing {
+        let key = object.key();
+        let held = self.model.get(&key);
+        let is_held = |held: &Object| {
+            self.reconciler.desired(&key).is_none_or(|desired| desired.is_satisfied_by(held))
+        };
+        match (held.filter(is_held), self.reconciler.refusal(&key)) {
+            (Some(held), None) => self.ledger.standing(&held, &self.model, now),
+            (_, refusal) => Standing::not_held(refusal),
+        }
+    }
+
+    /// What is desired and the kernel does not hold, or not as desired.
+    pub fn missing(&self) -> impl Iterator<Item = &Object> {
+        self.reconciler.missing(&self.model)
+    }
+
+    /// Whether an object is there because we want it.
+    pub fn is_desired(&self, key: &Key) -> bool {
+        self.reconciler.desired(key).is_some()
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.
@@ -187,14 +298,25 @@ impl Core {
         self.fib.iter().flat_map(Fib::unreachable)
     }
 
+    fn may_read_at(&self) -> Instant {
+        match self.reconciler.is_busy() {
+            true => self.last_read + READ_WHILE_WRITING,
+            false => self.last_read,
+        }
+    }
+
     fn handle_changed(&mut self, key: Key, now: Instant) {
         let object = self.model.get(&key);
+        self.profile_due |= self.ledger.handle_object(&key, object.as_ref(), &self.model, now);
         self.gateway.handle_object(&key, object.as_ref());
         self.networks.handle_object(&key, object.as_ref());
         if let Some(fib) = &mut self.fib {
             fib.handle_object(&key, object.as_ref());
         }
         self.reconciler.handle_kernel_change(key, now);
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.handle_kernel_change(key);
+        }
     }
 
     fn handle_best_path(&mut self, best: BestPath) {
@@ -206,12 +328,25 @@ impl Core {
                     received.as_deref().map(|attributes| (&best.payload, attributes)),
                 );
             }
-            RouteKey::Ipv4(prefix) => self.install(IpNet::V4(prefix), received.as_deref()),
-            RouteKey::Ipv6(prefix) => self.install(IpNet::V6(prefix), received.as_deref()),
+            RouteKey::Ipv4(prefix) => {
+                self.install(IpNet::V4(prefix), received.as_deref(), best.key, best.fib);
+            }
+            RouteKey::Ipv6(prefix) => {
+                self.install(IpNet::V6(prefix), received.as_deref(), best.key, best.fib);
+            }
         }
     }
 
-    fn install(&mut self, prefix: IpNet, best: Option<&AttributeSet>) {
+    fn install(
+        &mut self,
+        prefix: IpNet,
+        best: Option<&AttributeSet>,
+        route: RouteKey,
+        token: Option<FibToken>,
+    ) {
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.ask(fib::route_key(prefix), route, token);
+        }
         if let Some(fib) = &mut self.fib {
             fib.handle_best_path(prefix, best.map(|attributes| attributes.next_hop().address()));
         }
@@ -252,6 +387,7 @@ fn managed(gateway: &Gateway, installs_routes: bool) -> impl Fn(&Key) -> bool + 
     move |key| match key {
         Key::Route { table, .. } => installs_routes && *table == TABLE_MAIN,
         Key::Nexthop(id) => installs_routes && NEXTHOP_IDS.contains(id),
+        Key::Neighbor { address, .. } if *address == IpAddr::V4(STAND_IN) => installs_routes,
         Key::Fdb { .. } | Key::Neighbor { .. } => gateway.manages(key),
         _ => false,
     }
@@ -260,5 +396,10 @@ fn managed(gateway: &Gateway, installs_routes: bool) -> impl Fn(&Key) -> bool + 
 /// Whether a former run left entries in the kernel: then forwarding goes on, and peers may be told so (RFC 4724's F bit).
 pub fn has_leftovers(model: &Model) -> bool {
     model.routes().any(|route| route.protocol == PROTOCOL_BGP && route.table == TABLE_MAIN)
-        || model.fdb().any(platform::kernel::FdbEntry::is_ours)
+        || model.fdb().any(|entry| entry.is_ours() && is_vxlan(model, entry.ifindex))
+}
+
+/// On other ports our mark is that of the hardware, which learns MACs there.
+fn is_vxlan(model: &Model, ifindex: Ifindex) -> bool {
+    model.link(ifindex).is_some_and(|link| link.vxlan().is_some())
 }

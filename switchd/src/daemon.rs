@@ -3,7 +3,8 @@
 //! ```text
 //!  kernel monitor (thread) ──notifications──►┐
 //!  bgp::net (task) ──────────best paths─────►│ core (task) ──batches──► kernel writer (thread)
-//!  gRPC server (task) ───────queries────────►│             ◄─outcomes──
+//!  hardware (thread) ────────ASIC, tables───►│             ◄─outcomes──
+//!  gRPC server (task) ───────queries────────►│
 //!                                            └──originations──► bgp::net
 //! ```
 //! One thread writes to the kernel; one reads what changed. Both block, so the core never does.
@@ -17,7 +18,7 @@ use bgp::speaker::{
     GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
 };
 use platform::kernel::{
-    Change, Dataplane, KernelError, Model, Monitor, Notification, Retry, Socket,
+    Change, Dataplane, KernelError, Key, Link, Model, Monitor, Notification, Object, Retry, Socket,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -25,6 +26,7 @@ use tokio::sync::mpsc;
 use crate::api::{self, BgpAccess, Query, SocketError, views};
 use crate::config::{Bgp, Config, Neighbor};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
+use crate::hardware;
 use crate::journal::Journal;
 use crate::keeper::{Keeper, KeptSession};
 
@@ -70,13 +72,23 @@ enum FromKernel {
     Overrun,
     Applied(Vec<Change>, Vec<Result<(), KernelError>>),
     Snapshot(Model),
+    Read(Vec<Key>, Vec<Object>),
+    Hardware(hardware::Report),
     Failed(KernelError),
 }
 
 /// What the core asks of the kernel writer.
 enum ToKernel {
     Apply(Vec<Change>),
+    Read(Vec<Key>),
     Snapshot,
+}
+
+/// The way to the threads that may block.
+struct ToThreads {
+    kernel: std::sync::mpsc::Sender<ToKernel>,
+    /// Which ASIC are these links ports of?
+    hardware: std::sync::mpsc::Sender<Vec<Link>>,
 }
 
 /// Runs until SIGTERM or SIGINT. Leaves what it installed: forwarding goes on without it.
@@ -95,7 +107,12 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     let (inheritance, mut journal) = take_over(&config, socket).unzip();
     let restarting = has_leftovers(&model)
         || inheritance.as_ref().is_some_and(|inheritance| !inheritance.sessions.is_empty());
-    let mut core = Core::new(&config, model, Instant::now());
+    let profile = hardware::detect(&model);
+    let has_asic = profile.is_some();
+    let mut core = Core::new(&config, model, profile, Instant::now());
+    if has_asic {
+        core.handle_fills(hardware::fills(), Instant::now());
+    }
 
     let (kernel_events, mut from_kernel) = mpsc::channel(QUEUE);
     let (to_kernel, kernel_requests) = std::sync::mpsc::channel();
@@ -103,9 +120,16 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         let events = kernel_events.clone();
         move || watch(monitor, &events)
     })?;
+    let (to_hardware, ports) = std::sync::mpsc::channel();
+    std::thread::Builder::new().name("hardware".into()).spawn({
+        let events = kernel_events.clone();
+        let tell = move |report| events.blocking_send(FromKernel::Hardware(report)).is_ok();
+        move || hardware::watch(has_asic, &ports, tell)
+    })?;
     std::thread::Builder::new()
         .name("kernel-writer".into())
         .spawn(move || write(kernel, &kernel_requests, &kernel_events))?;
+    let kernel = ToThreads { kernel: to_kernel, hardware: to_hardware };
 
     let (bgp, mut bgp_events) = match &config.bgp {
         Some(bgp) => start_bgp(bgp, restarting, inheritance, journal.as_mut(), &mut core)
@@ -121,14 +145,14 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
 
     loop {
-        act(&mut core, &to_kernel, bgp.as_ref(), journal.as_mut()).await;
+        act(&mut core, &kernel, bgp.as_ref(), journal.as_mut()).await;
         let deadline = core.poll_timeout();
         tokio::select! {
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(event) = from_kernel.recv() => handle_kernel(&mut core, event)?,
             Some(events) = bgp_events.recv() => core.handle_bgp(events),
-            Some(query) = asked.recv() => views::answer(&core, query),
+            Some(query) = asked.recv() => views::answer(&core, query, Instant::now()),
             () = sleep_until(deadline) => core.handle_timeout(Instant::now()),
         }
     }
@@ -144,16 +168,23 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
 /// Sends out what follows from the last event.
 async fn act(
     core: &mut Core,
-    to_kernel: &std::sync::mpsc::Sender<ToKernel>,
+    threads: &ToThreads,
     bgp: Option<&bgp::net::Handle>,
     journal: Option<&mut Journal>,
 ) {
-    // Neither send can fail while the loop runs: both receivers live until their senders are dropped.
+    // No send can fail while the loop runs: the receivers live until their senders are dropped.
+    if core.poll_profile_due() {
+        let _ = threads.hardware.send(core.ledger().ports(core.model()));
+    }
     if core.poll_snapshot_due() {
-        let _ = to_kernel.send(ToKernel::Snapshot);
+        let _ = threads.kernel.send(ToKernel::Snapshot);
     }
     if let Some(batch) = core.poll_batch(Instant::now()) {
-        let _ = to_kernel.send(ToKernel::Apply(batch));
+        let _ = threads.kernel.send(ToKernel::Apply(batch));
+    }
+    // After the batch: programming comes first.
+    if let Some(keys) = core.poll_read(Instant::now()) {
+        let _ = threads.kernel.send(ToKernel::Read(keys));
     }
     if let (Some(originations), Some(bgp)) = (core.poll_originations(), bgp) {
         write_down(&originations, journal);
@@ -161,6 +192,9 @@ async fn act(
         // Fails only after the shutdown of the engine, which we order ourselves, at the end.
         let _ = bgp.announce(announce).await;
         let _ = bgp.withdraw(withdraw).await;
+    }
+    if let Some(bgp) = bgp {
+        let _ = bgp.report_fib(core.poll_fib_reports(Instant::now())).await;
     }
 }
 
@@ -185,6 +219,11 @@ fn handle_kernel(core: &mut Core, event: FromKernel) -> Result<(), DaemonError> 
         }
         FromKernel::Applied(batch, results) => core.handle_outcome(&batch, results, now),
         FromKernel::Snapshot(model) => core.handle_snapshot(model, now),
+        FromKernel::Hardware(hardware::Report::Profile(profile)) => {
+            core.handle_profile(profile, now);
+        }
+        FromKernel::Hardware(hardware::Report::Fills(fills)) => core.handle_fills(fills, now),
+        FromKernel::Read(asked, found) => core.handle_read(&asked, found, now),
         FromKernel::Failed(error) => return Err(error.into()),
     }
     Ok(())
@@ -265,6 +304,7 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
         }),
         restarting,
         best_path_events: FAMILIES.into(),
+        suppress_fib_pending: config.suppress_fib_pending,
         ..SpeakerConfig::new(config.asn, config.router_id)
     }
 }
@@ -306,6 +346,10 @@ fn write(
                 let results = kernel.apply(&batch);
                 FromKernel::Applied(batch, results)
             }
+            ToKernel::Read(keys) => match kernel.read(&keys) {
+                Ok(found) => FromKernel::Read(keys, found),
+                Err(error) => FromKernel::Failed(error),
+            },
             ToKernel::Snapshot => match read_all(&mut kernel) {
                 Ok(model) => FromKernel::Snapshot(model),
                 Err(error) => FromKernel::Failed(error),

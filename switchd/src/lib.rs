@@ -6,6 +6,8 @@
 //! | [`core`] | the daemon's state and all its decisions, pure |
 //! | [`desired`] | what should be in the kernel and in BGP, one file per question, pure |
 //! | [`reconcile`] | the difference between desire and kernel, worked off in batches, pure |
+//! | [`ledger`] | what the hardware made of every object, and when we last saw it, pure |
+//! | [`hardware`] | asks the box: which ASIC, how full its tables |
 //! | [`daemon`] | tasks, threads and channels: moves the data |
 //! | [`journal`] | what was announced, for the switchd that resumes the sessions |
 //! | [`keeper`] | the process that holds the BGP sockets while the daemon is gone |
@@ -20,6 +22,8 @@ pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod desired;
+pub mod hardware;
 pub mod journal;
 pub mod keeper;
+pub mod ledger;
 pub mod reconcile;

@@ -1,5 +1,7 @@
 //! The gRPC API over a unix socket: the server, its views, and how a client connects.
 
+mod explain;
+mod offload;
 mod server;
 pub(crate) mod views;
 

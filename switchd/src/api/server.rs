@@ -10,11 +10,13 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
-    BgpRoute, BgpSummary, Condition, GetBgpSummaryRequest, ListBgpRoutesRequest,
+    BgpRoute, BgpSummary, CheckRequest, Condition, ExplainRequest, ExplainStep,
+    GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
     ListConditionsRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest, Mac, OffloadEntry,
-    Vni,
+    Violation, Vni,
 };
 use super::views;
 use crate::config::Bgp;
@@ -26,8 +28,14 @@ pub enum Query {
     Vnis(oneshot::Sender<Vec<Vni>>),
     /// MAC addresses, of one VNI or of all.
     Macs(Option<u32>, oneshot::Sender<Vec<Mac>>),
-    /// Desired kernel entries and their verdicts.
-    Offload(oneshot::Sender<Vec<OffloadEntry>>),
+    /// Kernel objects and their verdicts: all, or those that are not in hardware and should be.
+    Offload(bool, oneshot::Sender<Vec<OffloadEntry>>),
+    /// The ASIC.
+    Hardware(oneshot::Sender<Hardware>),
+    /// What the ASIC's driver does not take.
+    Check(oneshot::Sender<Vec<Violation>>),
+    /// The story of one entry.
+    Explain(Subject, oneshot::Sender<Vec<ExplainStep>>),
     /// What is not as it should be.
     Conditions(oneshot::Sender<Vec<Condition>>),
 }
@@ -96,6 +104,8 @@ impl Switch for Server {
     type ListVnisStream = Items<Vni>;
     type ListMacsStream = Items<Mac>;
     type ListOffloadStream = Items<OffloadEntry>;
+    type CheckStream = Items<Violation>;
+    type ExplainStream = Items<ExplainStep>;
     type ListConditionsStream = Items<Condition>;
 
     async fn get_bgp_summary(
@@ -147,9 +157,35 @@ impl Switch for Server {
 
     async fn list_offload(
         &self,
-        _: Request<ListOffloadRequest>,
+        request: Request<ListOffloadRequest>,
     ) -> Result<Response<Self::ListOffloadStream>, Status> {
-        Ok(stream(self.ask(Query::Offload).await?))
+        let all = request.into_inner().all;
+        Ok(stream(self.ask(|reply| Query::Offload(all, reply)).await?))
+    }
+
+    async fn get_hardware(
+        &self,
+        _: Request<GetHardwareRequest>,
+    ) -> Result<Response<Hardware>, Status> {
+        Ok(Response::new(self.ask(Query::Hardware).await?))
+    }
+
+    async fn check(&self, _: Request<CheckRequest>) -> Result<Response<Self::CheckStream>, Status> {
+        Ok(stream(self.ask(Query::Check).await?))
+    }
+
+    async fn explain(
+        &self,
+        request: Request<ExplainRequest>,
+    ) -> Result<Response<Self::ExplainStream>, Status> {
+        let subject = Subject::parse(request.into_inner()).map_err(Status::invalid_argument)?;
+        let mut steps = Vec::new();
+        if let Some(bgp) = &self.bgp {
+            let told = bgp.handle.with(move |speaker, _| subject.told_by(speaker)).await;
+            steps.extend(explain::sources(&told.map_err(going_down)?));
+        }
+        steps.extend(self.ask(|reply| Query::Explain(subject, reply)).await?);
+        Ok(stream(steps))
     }
 
     async fn list_conditions(

@@ -7,24 +7,26 @@ use bgp::speaker::{
 };
 use bgp::types::AfiSafi;
 use bgp::wire::{EvpnKey, Origin};
-use platform::kernel::{Ifindex, Key, Model, NexthopKind, Object, Verdict, Via};
 use vtep::{DomainView, MacView, PlaceView};
 
-use super::Query;
 use super::proto::{
     BgpPath, BgpRoute, BgpSummary, Condition, EvpnKey as EvpnKeyView, Mac, Neighbor,
-    NeighborFamily, OffloadEntry, Table, Vni,
+    NeighborFamily, Table, Violation, Vni,
 };
+use super::{Query, explain, offload};
 use crate::config::Bgp;
 use crate::core::Core;
 
 /// Answers a question from the core's state. A questioner who has gone away is no error.
-pub(crate) fn answer(core: &Core, query: Query) {
+pub(crate) fn answer(core: &Core, query: Query, now: Instant) {
     match query {
         Query::Vnis(reply) => drop(reply.send(vnis(core))),
         Query::Macs(vni, reply) => drop(reply.send(macs(core, vni))),
-        Query::Offload(reply) => drop(reply.send(offload(core))),
-        Query::Conditions(reply) => drop(reply.send(conditions(core))),
+        Query::Offload(all, reply) => drop(reply.send(offload::entries(core, all, now))),
+        Query::Hardware(reply) => drop(reply.send(offload::hardware(core, now))),
+        Query::Check(reply) => drop(reply.send(check(core))),
+        Query::Explain(subject, reply) => drop(reply.send(explain::steps(core, subject, now))),
+        Query::Conditions(reply) => drop(reply.send(conditions(core, now))),
     }
 }
 
@@ -82,86 +84,7 @@ fn mac(vni: u32, view: &MacView) -> Mac {
     }
 }
 
-fn offload(core: &Core) -> Vec<OffloadEntry> {
-    let mut entries: Vec<(Key, OffloadEntry)> = core
-        .ledger()
-        .map(|entry| {
-            let (verdict, reason) = verdict(entry.verdict);
-            let (kind, text) = describe(entry.desired, core.model());
-            let view = OffloadEntry {
-                kind: kind.to_owned(),
-                entry: text,
-                verdict: verdict.to_owned(),
-                reason,
-            };
-            (entry.desired.key(), view)
-        })
-        .collect();
-    entries.sort_by_key(|(key, _)| *key);
-    entries.into_iter().map(|(_, entry)| entry).collect()
-}
-
-fn verdict(verdict: Verdict) -> (&'static str, String) {
-    match verdict {
-        Verdict::InHardware => ("in-hardware", String::new()),
-        Verdict::Trapped => ("trapped", String::new()),
-        Verdict::Software => ("software", String::new()),
-        Verdict::Pending => ("pending", String::new()),
-        Verdict::Refused { errno, reason } => {
-            let errno = errno.map(|errno| errno.to_string());
-            ("refused", reason.or(errno).unwrap_or_default())
-        }
-    }
-}
-
-/// An entry as iproute2 writes it.
-fn describe(object: &Object, model: &Model) -> (&'static str, String) {
-    match object {
-        Object::Fdb(entry) => {
-            let destination =
-                entry.destination.map(|address| format!(" dst {address}")).unwrap_or_default();
-            (
-                "fdb",
-                format!(
-                    "{} dev {}{destination} {}",
-                    entry.mac,
-                    name(entry.ifindex, model),
-                    entry.table
-                ),
-            )
-        }
-        Object::Neighbor(neighbor) => {
-            let mac = neighbor.mac.map(|mac| format!(" lladdr {mac}")).unwrap_or_default();
-            ("neighbor", format!("{} dev {}{mac}", neighbor.address, name(neighbor.ifindex, model)))
-        }
-        Object::Nexthop(nexthop) => match &nexthop.kind {
-            NexthopKind::Gateway { address, ifindex, .. } => (
-                "nexthop",
-                format!("id {} via {address} dev {}", nexthop.id, name(*ifindex, model)),
-            ),
-            _ => ("nexthop", format!("id {}", nexthop.id)),
-        },
-        Object::Route(route) => match route.via {
-            Via::Nexthop(id) => ("route", format!("{} nhid {id}", route.prefix)),
-            Via::Hops(_) => ("route", route.prefix.to_string()),
-        },
-        Object::Link(link) => ("link", link.name.clone()),
-        Object::Address(address) => {
-            ("address", format!("{} dev {}", address.prefix, name(address.ifindex, model)))
-        }
-        Object::BridgeVlan(vlan) => {
-            ("vlan", format!("{} dev {}", vlan.vlan, name(vlan.ifindex, model)))
-        }
-        Object::Rule(rule) => ("rule", format!("priority {}", rule.priority)),
-        Object::Filter(filter) => ("filter", filter.key().to_string()),
-    }
-}
-
-fn name(index: Ifindex, model: &Model) -> String {
-    model.link(index).map_or_else(|| format!("if{index}"), |link| link.name.clone())
-}
-
-fn conditions(core: &Core) -> Vec<Condition> {
+fn conditions(core: &Core, now: Instant) -> Vec<Condition> {
     let problems = core.gateway().problems().into_iter().map(|problem| Condition {
         name: problem.name().to_owned(),
         message: problem.to_string(),
@@ -174,18 +97,30 @@ fn conditions(core: &Core) -> Vec<Condition> {
         ),
         remedy: format!("ip route get {next_hop}"),
     });
-    let refused =
-        offload(core).into_iter().filter(|entry| entry.verdict == "refused").map(|entry| {
-            Condition {
-                name: "entry-refused".to_owned(),
-                message: format!(
-                    "the kernel refused {} {}: {}",
-                    entry.kind, entry.entry, entry.reason
-                ),
-                remedy: String::new(),
-            }
-        });
-    problems.chain(next_hops).chain(refused).collect()
+    let tables = core.capacity().nearly_full().map(|fill| Condition {
+        name: "hardware-table-nearly-full".to_owned(),
+        message: format!(
+            "the ASIC's table {} has {} of {} entries ({} %); what does not fit stays in software",
+            fill.path,
+            fill.occupied,
+            fill.size,
+            fill.percent()
+        ),
+        remedy: "switchctl offload".to_owned(),
+    });
+    let refused = offload::entries(core, false, now).into_iter().filter_map(|entry| {
+        (entry.verdict == "refused").then(|| Condition {
+            name: if entry.constraint.is_empty() { "entry-refused" } else { "offload-constraint" }
+                .to_owned(),
+            message: format!("{} {} is not in hardware: {}", entry.kind, entry.entry, entry.reason),
+            remedy: entry.remedy,
+        })
+    });
+    problems.chain(next_hops).chain(tables).chain(refused).collect()
+}
+
+fn check(_: &Core) -> Vec<Violation> {
+    Vec::new()
 }
 
 /// The speaker's own figures, and its neighbours'.

@@ -41,6 +41,7 @@ struct BgpTable {
     router_id: Spanned<Ipv4Addr>,
     #[serde(default = "yes")]
     fib: bool,
+    suppress_fib_pending: Option<Spanned<bool>>,
     profile: Option<Spanned<String>>,
     port: Option<Spanned<u16>>,
     listen: Option<Vec<IpAddr>>,
@@ -143,10 +144,12 @@ impl BgpTable {
             neighbors.push(neighbor);
         }
         let redistribute_connected = check_redistribute(&self.redistribute)?;
+        let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
         Ok(Bgp {
             asn,
             router_id: RouterId(router_id),
             fib: self.fib,
+            suppress_fib_pending,
             port: self.port.map_or(Ok(BGP_PORT), check_port)?,
             listen: self.listen.unwrap_or_else(|| {
                 vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
@@ -167,6 +170,17 @@ impl BgpTable {
             redistribute_connected,
             neighbors,
         })
+    }
+}
+
+/// Without routes in the kernel, nothing would ever be announced.
+fn check_suppress_fib_pending(value: Option<Spanned<bool>>, fib: bool) -> Result<bool, Refusal> {
+    match value {
+        Some(value) if *value.get_ref() && !fib => Err(refuse(
+            &value.span(),
+            "suppress-fib-pending waits for routes in the kernel, and fib = false puts none there; remove one of the two",
+        )),
+        value => Ok(value.is_some_and(Spanned::into_inner)),
     }
 }
 

@@ -33,6 +33,8 @@ pub struct Bgp {
     pub router_id: RouterId,
     /// Install best unicast paths in the kernel.
     pub fib: bool,
+    /// Announce routes of neighbours to others only while they forward: in hardware where there is an ASIC.
+    pub suppress_fib_pending: bool,
     /// TCP port to listen on and to connect to.
     pub port: u16,
     /// Addresses to listen on.

@@ -48,7 +48,7 @@ impl World {
         )
         .unwrap();
         let now = Instant::now();
-        let core = Core::new(&config, kernel.snapshot().unwrap(), now);
+        let core = Core::new(&config, kernel.snapshot().unwrap(), None, now);
         let mut world = Self { core, kernel, now, announced: BTreeSet::new() };
         world.run();
         world
@@ -101,7 +101,7 @@ impl World {
         let payload =
             EvpnPayload { label: bgp::types::Label::from_vni(100), ..EvpnPayload::default() };
         let best = here.then(|| Arc::new(editor.build()));
-        self.core.handle_bgp(vec![Event::BestPath(BestPath { key, payload, best, source: None })]);
+        self.core.handle_bgp(vec![Event::BestPath(BestPath { key, payload, best, source: None, fib: None })]);
         self.run();
     }
 
@@ -110,11 +110,11 @@ impl World {
     }
 
     fn refusals(&self) -> Vec<String> {
-        let reason = |entry: LedgerEntry<'_>| match entry.verdict {
+        let reason = |object: &Object| match self.core.standing(object, self.now).verdict {
             Verdict::Refused { reason, .. } => reason,
             _ => None,
         };
-        self.core.ledger().filter_map(reason).collect()
+        self.core.missing().filter_map(reason).collect()
     }
 }
 

@@ -1,7 +1,9 @@
 //! `switchctl`: a client of the API and nothing else. Words and JSON keys are those of FRR's vtysh where it has them.
 
 mod bgp;
+mod check;
 mod evpn;
+mod explain;
 mod offload;
 mod table;
 
@@ -29,6 +31,19 @@ enum Command {
     /// Show state.
     #[command(subcommand)]
     Show(Show),
+    /// What is not in hardware and should be, and why.
+    Offload {
+        /// Also what is in hardware, and what need not be.
+        #[arg(long)]
+        all: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// The whole story of one entry, from its source to the ASIC.
+    #[command(subcommand)]
+    Explain(explain::Explain),
+    /// What the ASIC's driver does not take of what is in the kernel, and the command that mends it.
+    Check(Output),
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,8 +54,6 @@ enum Show {
     /// VNIs, MACs and neighbours of the overlay.
     #[command(subcommand)]
     Evpn(ShowEvpn),
-    /// Every kernel entry that switchd wants, and whether the hardware has it.
-    Offload(Output),
     /// What is not as it should be, and the command that mends it.
     Conditions(Output),
 }
@@ -166,33 +179,40 @@ type Client = SwitchClient<Channel>;
 /// switchd cannot be reached or refuses the request.
 pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
     let mut client = connect(&arguments.socket).await?;
-    let Command::Show(show) = arguments.command;
-    match show {
+    match arguments.command {
+        Command::Show(what) => show(&mut client, what).await,
+        Command::Offload { all, output } => offload::offload(&mut client, all, output).await,
+        Command::Explain(what) => explain::explain(&mut client, what).await,
+        Command::Check(output) => check::check(&mut client, output).await,
+    }
+}
+
+async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
+    match what {
         Show::Bgp(ShowBgp::Summary(output)) => {
-            bgp::summary(&mut client, output, bgp::Sessions::All).await
+            bgp::summary(client, output, bgp::Sessions::All).await
         }
         Show::Bgp(ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowL2vpnEvpn::Summary(output)))) => {
-            bgp::summary(&mut client, output, bgp::Sessions::Evpn).await
+            bgp::summary(client, output, bgp::Sessions::Evpn).await
         }
         Show::Bgp(ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowL2vpnEvpn::Route(output)))) => {
-            bgp::evpn_routes(&mut client, output).await
+            bgp::evpn_routes(client, output).await
         }
         Show::Bgp(ShowBgp::Ipv4(ShowUnicast::Unicast(output))) => {
-            bgp::unicast_routes(&mut client, output, "ipv4-unicast").await
+            bgp::unicast_routes(client, output, "ipv4-unicast").await
         }
         Show::Bgp(ShowBgp::Ipv6(ShowUnicast::Unicast(output))) => {
-            bgp::unicast_routes(&mut client, output, "ipv6-unicast").await
+            bgp::unicast_routes(client, output, "ipv6-unicast").await
         }
-        Show::Evpn(ShowEvpn::Vni(output)) => evpn::vnis(&mut client, output).await,
+        Show::Evpn(ShowEvpn::Vni(output)) => evpn::vnis(client, output).await,
         Show::Evpn(ShowEvpn::Mac(ShowMac::Vni { vni, output })) => {
             let vni = match vni {
                 VniSelection::All => None,
                 VniSelection::One(vni) => Some(vni),
             };
-            evpn::macs(&mut client, output, vni).await
+            evpn::macs(client, output, vni).await
         }
-        Show::Offload(output) => offload::entries(&mut client, output).await,
-        Show::Conditions(output) => offload::conditions(&mut client, output).await,
+        Show::Conditions(output) => offload::conditions(client, output).await,
     }
 }
 

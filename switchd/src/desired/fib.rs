@@ -25,6 +25,11 @@ const MAX_RECURSION: usize = 4;
 /// The IPv4 address that stands for an IPv6 gateway where a driver takes no other; FRR and Cumulus use the same.
 pub const STAND_IN: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 
+/// The key of the kernel's route for BGP's best path to `prefix`.
+pub fn route_key(prefix: IpNet) -> Key {
+    Route::new(prefix, METRIC, Via::Hops(Vec::new())).key()
+}
+
 /// How a route says which way it goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum NexthopStyle {
@@ -184,8 +189,7 @@ impl Fib {
             }
         }
         if let Some(egress) = installed.egress {
-            let key = Route::new(prefix, METRIC, Via::Hops(Vec::new())).key();
-            self.changes.push((key, None));
+            self.changes.push((route_key(prefix), None));
             self.release_nexthop(egress);
         }
     }

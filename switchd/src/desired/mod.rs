@@ -1,4 +1,5 @@
 //! What should be, from what was said: pure, one file per question.
 
 pub mod fib;
+pub mod forwarding;
 pub mod networks;

@@ -10,7 +10,7 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
-use platform::kernel::{Change, KernelError, Key, Model, Object, Retry, Verdict};
+use platform::kernel::{Change, KernelError, Key, Model, Object, Retry};
 
 use diff::difference;
 
@@ -33,15 +33,6 @@ struct Refusal {
     retry_at: Instant,
     /// It is being tried again.
     trying: bool,
-}
-
-/// One desired entry and how far it came.
-#[derive(Debug)]
-pub struct LedgerEntry<'a> {
-    /// What is desired.
-    pub desired: &'a Object,
-    /// Where it stands.
-    pub verdict: Verdict,
 }
 
 /// The difference between desire and kernel, worked off in batches.
@@ -233,27 +224,17 @@ impl Reconciler {
         !missing.is_empty()
     }
 
-    /// All that is desired, with where each entry stands.
-    pub fn ledger<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = LedgerEntry<'a>> {
-        self.desired.iter().map(move |(key, desired)| LedgerEntry {
-            desired,
-            verdict: self.verdict(key, desired, model),
+    /// What is desired and the kernel does not hold, or not as desired.
+    pub fn missing<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Object> {
+        self.desired.iter().filter_map(|(key, desired)| {
+            let is_there = model.get(key).is_some_and(|held| desired.is_satisfied_by(&held));
+            (!is_there || self.refused.contains_key(key)).then_some(desired)
         })
     }
 
-    fn verdict(&self, key: &Key, desired: &Object, model: &Model) -> Verdict {
-        if let Some(refusal) = self.refused.get(key) {
-            return Verdict::Refused {
-                errno: refusal.error.errno(),
-                reason: Some(
-                    refusal.error.reason().map_or_else(|| refusal.error.to_string(), str::to_owned),
-                ),
-            };
-        }
-        match model.get(key) {
-            Some(held) if desired.is_satisfied_by(&held) => held.verdict(),
-            _ => Verdict::Pending,
-        }
+    /// Whether there is something to write, or a write is under way.
+    pub fn is_busy(&self) -> bool {
+        self.in_flight || !self.dirty.is_empty() || !self.dirty_groundwork.is_empty()
     }
 
     fn mark(&mut self, key: Key) {
@@ -311,6 +292,11 @@ impl Reconciler {
             && let (Some(desired), Some(held)) = (desired, &held)
             && held.is_ours()
         {
+            if let Object::Nexthop(_) = held {
+                // The kernel would take the routes along that use it.
+                let (from, to) = (held.clone(), desired.clone());
+                return [Some(Change::Replace { from, to }), None];
+            }
             return [Some(Change::Delete(held.clone())), Some(Change::Create(desired.clone()))];
         }
         if change.is_none() {

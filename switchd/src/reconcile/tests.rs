@@ -76,8 +76,8 @@ impl World {
         self.reconciler.handle_timeout(self.now)
     }
 
-    fn verdicts(&self) -> Vec<Verdict> {
-        self.reconciler.ledger(&self.model).map(|entry| entry.verdict).collect()
+    fn missing(&self) -> Vec<Object> {
+        self.reconciler.missing(&self.model).cloned().collect()
     }
 }
 
@@ -112,7 +112,7 @@ fn what_is_desired_and_missing_is_created_once() {
     world.desire(remote(1));
     assert_eq!(world.run(), [Change::Create(remote(1))]);
     assert_eq!(world.run(), []);
-    assert_eq!(world.verdicts(), [Verdict::Software]);
+    assert_eq!(world.missing(), []);
 }
 
 #[test]
@@ -175,11 +175,10 @@ fn a_refused_entry_holds_nothing_else_back_and_says_the_kernels_words() {
     world.refuse_all(Errno::ENOSPC, "mlxsw_spectrum: table full");
     world.desire(remote(2));
     assert_eq!(world.run(), [Change::Create(remote(2))]);
-    let refused = Verdict::Refused {
-        errno: Some(Errno::ENOSPC),
-        reason: Some("mlxsw_spectrum: table full".into()),
-    };
-    assert!(world.verdicts().contains(&refused), "{:?}", world.verdicts());
+    assert_eq!(world.missing(), [remote(1)]);
+    let refusal = world.reconciler.refusal(&remote(1).key()).expect("a refusal");
+    assert_eq!(refusal.reason(), Some("mlxsw_spectrum: table full"));
+    assert_eq!(refusal.errno(), Some(Errno::ENOSPC));
 }
 
 #[test]
@@ -198,7 +197,7 @@ fn a_refused_entry_is_tried_again_later_and_less_and_less_often() {
     assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
     assert_eq!(waits[11], RETRY_LONGEST);
     assert_eq!(world.run(), [Change::Create(remote(1))]);
-    assert_eq!(world.verdicts(), [Verdict::Software]);
+    assert_eq!(world.missing(), []);
 }
 
 #[test]
@@ -217,7 +216,7 @@ fn an_acknowledged_entry_that_the_kernel_never_reports_asks_for_a_snapshot() {
     world.desire(remote(1));
     let batch = world.poll();
     world.reconciler.handle_outcome(&batch, vec![Ok(())], world.now);
-    assert_eq!(world.verdicts(), [Verdict::Pending]);
+    assert_eq!(world.missing(), [remote(1)]);
     assert!(!world.advance(CONFIRM_WITHIN / 2));
     assert!(world.advance(CONFIRM_WITHIN / 2));
     assert_eq!(world.run(), [Change::Create(remote(1))]);
@@ -259,4 +258,41 @@ fn a_spent_nexthop_outlives_routes_that_did_not_fit_into_the_batch() {
     let first = world.run();
     assert!(!first.iter().any(|change| matches!(change, Change::Delete(_))));
     assert_eq!(world.run(), [Change::Delete(route(1)), Change::Delete(nexthop(1))]);
+}
+
+#[test]
+fn an_entry_is_made_again_on_request_although_the_kernel_holds_it() {
+    let mut world = World::new();
+    world.desire(remote(1));
+    world.run();
+    world.reconciler.recreate(remote(1).key());
+    assert_eq!(world.run(), [Change::Delete(remote(1)), Change::Create(remote(1))]);
+    assert_eq!(world.run(), []);
+    assert_eq!(world.missing(), []);
+}
+
+#[test]
+fn a_nexthop_is_made_again_by_replacing_it_because_deleting_would_take_its_routes_along() {
+    let mut world = World::new();
+    world.desire(nexthop(1));
+    world.desire(route(1));
+    world.run();
+    world.reconciler.recreate(nexthop(1).key());
+    assert_eq!(world.run(), [Change::Replace { from: nexthop(1), to: nexthop(1) }]);
+}
+
+#[test]
+fn what_is_not_desired_is_never_made_again() {
+    let mut world = World::holding([of_operator(1)]);
+    world.reconciler.recreate(of_operator(1).key());
+    assert_eq!(world.run(), []);
+}
+
+#[test]
+fn flood_lists_are_written_before_single_macs() {
+    let flood = Object::Fdb(FdbEntry::flood(VXLAN + 1, VTEP));
+    let mut world = World::new();
+    world.desire(remote(1));
+    world.desire(flood.clone());
+    assert_eq!(world.run(), [Change::Create(flood), Change::Create(remote(1))]);
 }
