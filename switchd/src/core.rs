@@ -130,7 +130,8 @@ impl Core {
     /// Which ASIC there is; `None`: there is none.
     pub fn handle_profile(&mut self, profile: Option<Profile>, now: Instant) {
         if let Some(fib) = &mut self.fib {
-            let takes_objects = profile.as_ref().is_none_or(|profile| profile.nexthop_objects());
+            let takes_objects =
+                profile.as_ref().is_none_or(|profile| profile.capabilities().nexthop_objects);
             fib.set_style(if takes_objects { NexthopStyle::Object } else { NexthopStyle::Inline });
         }
         self.ledger.handle_profile(profile, &self.model, now);

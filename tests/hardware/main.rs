@@ -4,6 +4,7 @@
 
 mod fabric;
 mod lab_itself;
+mod ledger;
 mod netdevsim;
 mod rocker;
 mod spectrum;

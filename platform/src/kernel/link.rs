@@ -140,6 +140,11 @@ impl Link {
             })
     }
 
+    /// Whether it is a port of a switch.
+    pub fn is_switch_port(&self) -> bool {
+        self.switch_id().is_some()
+    }
+
     /// Its VXLAN part, if it is a VXLAN device.
     pub fn vxlan(&self) -> Option<&Vxlan> {
         match &self.kind {

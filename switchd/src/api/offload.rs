@@ -20,7 +20,7 @@ pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
     }
     Hardware {
         asic: core.ledger().profile().map(|profile| Asic {
-            driver: profile.driver().to_string(),
+            driver: profile.driver.to_string(),
             profile: profile.to_string(),
             ports: core.ledger().ports(core.model()).into_iter().map(|port| port.name).collect(),
         }),

@@ -12,6 +12,9 @@ use crate::api::proto::{
 /// How long ago a verdict may have been seen without a word about it.
 const FRESH_MS: u64 = 60_000;
 
+/// Percent of a table from which on it is shown unasked.
+const WORTH_A_LINE: u64 = 75;
+
 pub(super) async fn offload(
     client: &mut Client,
     all: bool,
@@ -112,7 +115,7 @@ fn summary(hardware: &Hardware, listed: usize, all: bool) -> String {
             "This machine has no switch ASIC: the kernel forwards in software, {total} entries are as they should be.\n"
         );
     };
-    let mut text = format!("{} ({}), {} ports\n", asic.driver, asic.profile, asic.ports.len());
+    let mut text = format!("{}, {} ports\n", asic.profile, asic.ports.len());
     let mut kinds: Vec<&str> = hardware.counts.iter().map(|count| count.kind.as_str()).collect();
     kinds.dedup();
     for kind in kinds {
@@ -123,6 +126,9 @@ fn summary(hardware: &Hardware, listed: usize, all: bool) -> String {
     }
     for resource in hardware.resources.iter().filter(|resource| resource.size > 0) {
         let percent = resource.occupied.saturating_mul(100) / resource.size;
+        if percent < WORTH_A_LINE && !all {
+            continue;
+        }
         let _ = writeln!(
             text,
             "  table {}: {} of {} used ({percent} %)",

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use platform::asic::Profile;
+use platform::asic::{Capabilities, Profile};
 use platform::kernel::{
     BridgeVlan, FdbEntry, FdbState, FdbTable, Filter, Ifindex, Link, LinkKind, Model, Neighbor,
     Nexthop, NexthopKind, Object, Route, RouteKind, TABLE_LOCAL, Verdict, Via,
@@ -33,7 +33,7 @@ pub(super) fn expectation(
     backing: &Backing,
     profile: &Profile,
 ) -> Expectation {
-    let switch = Switch { model, backing, profile };
+    let switch = Switch { model, backing, can: profile.capabilities() };
     match object {
         Object::Link(link) => switch.link(link),
         Object::BridgeVlan(vlan) => switch.vlan(vlan),
@@ -49,7 +49,7 @@ pub(super) fn expectation(
 struct Switch<'a> {
     model: &'a Model,
     backing: &'a Backing,
-    profile: &'a Profile,
+    can: Capabilities,
 }
 
 const NO_ENTRY: &str = "it is no entry of the hardware";
@@ -69,10 +69,10 @@ impl Switch<'_> {
         }
         match &link.kind {
             LinkKind::Vxlan(vxlan) => self.tunnel(vxlan.local),
-            LinkKind::Bridge(_) | LinkKind::Bond(_) if self.profile.bridges() => {
+            LinkKind::Bridge(_) | LinkKind::Bond(_) if self.can.bridge => {
                 Derived(Verdict::InHardware, "")
             }
-            LinkKind::Vlan { .. } | LinkKind::Macvlan if self.profile.routes() => {
+            LinkKind::Vlan { .. } | LinkKind::Macvlan if self.can.ipv4_routes => {
                 Derived(Verdict::InHardware, "")
             }
             _ => Software("this ASIC's driver does not offload this kind of device"),
@@ -81,7 +81,7 @@ impl Switch<'_> {
 
     /// A tunnel is in hardware if its own end is: the local route of its address decapsulates.
     fn tunnel(&self, local: Option<IpAddr>) -> Expectation {
-        if !self.profile.offloads_vxlan() {
+        if !self.can.vxlan {
             return Software(NO_VXLAN);
         }
         let decap = local.and_then(|local| {
@@ -108,8 +108,8 @@ impl Switch<'_> {
             return Software(NOT_BACKED);
         }
         match self.model.link(vlan.ifindex).map(|link| &link.kind) {
-            Some(LinkKind::Vxlan(_)) if !self.profile.offloads_vxlan() => Software(NO_VXLAN),
-            _ if self.profile.bridges() => Derived(Verdict::InHardware, ""),
+            Some(LinkKind::Vxlan(_)) if !self.can.vxlan => Software(NO_VXLAN),
+            _ if self.can.bridge => Derived(Verdict::InHardware, ""),
             _ => Software("this ASIC's driver does not offload bridges"),
         }
     }
@@ -122,7 +122,7 @@ impl Switch<'_> {
         if entry.table == FdbTable::Bridge && entry.state == FdbState::Permanent {
             return Software("it is an address of this machine: its packets go to the CPU");
         }
-        if is_tunnel && !self.profile.offloads_vxlan() {
+        if is_tunnel && !self.can.vxlan {
             return Software(NO_VXLAN);
         }
         if entry.table == FdbTable::Bridge
@@ -134,7 +134,7 @@ impl Switch<'_> {
         if entry.mac.is_multicast() && !entry.is_flood() {
             return Software("it is no unicast address");
         }
-        if entry.table == FdbTable::Bridge && !self.profile.bridges() {
+        if entry.table == FdbTable::Bridge && !self.can.bridge {
             return Software("this ASIC's driver does not offload bridges");
         }
         Hardware
@@ -144,7 +144,7 @@ impl Switch<'_> {
         if !self.has_router_interface(neighbor.ifindex) {
             return Software(NOT_BACKED);
         }
-        if !self.profile.flags_neighbors() {
+        if !self.can.neighbor_flags {
             return Software("this ASIC's driver does not say which neighbors it has");
         }
         if !neighbor.state.is_valid() {
@@ -160,7 +160,7 @@ impl Switch<'_> {
     }
 
     fn nexthop(&self, nexthop: &Nexthop) -> Expectation {
-        if !self.profile.nexthop_objects() {
+        if !self.can.nexthop_objects {
             return Software("this ASIC's driver takes no nexthop objects");
         }
         let leaves = |nexthop: &Nexthop| match nexthop.kind {
@@ -184,9 +184,9 @@ impl Switch<'_> {
     }
 
     fn route(&self, route: &Route) -> Expectation {
-        match (self.profile.routes(), route.prefix) {
+        match (self.can.ipv4_routes, route.prefix) {
             (false, _) => return Software(NO_ROUTES),
-            (true, IpNet::V6(_)) if !self.profile.routes_v6() => return Software(NO_ROUTES_V6),
+            (true, IpNet::V6(_)) if !self.can.ipv6_routes => return Software(NO_ROUTES_V6),
             (true, _) => {}
         }
         let leaves = self.leaves_by_asic(route);
@@ -206,7 +206,7 @@ impl Switch<'_> {
 
     /// Where a driver flags routes that in truth go to the CPU.
     fn goes_to_cpu(&self, route: &Route) -> Option<&'static str> {
-        if self.profile.route_flag_is_true() {
+        if self.can.route_flag_is_true {
             return None;
         }
         let Via::Hops(hops) = &route.via else { return None };
@@ -236,7 +236,7 @@ impl Switch<'_> {
             Some(flags) if flags.skip_hardware => {
                 Software("it was made with skip_hw: its maker wants it in software")
             }
-            _ if !self.profile.filters() => Software("this ASIC's driver does not offload filters"),
+            _ if !self.can.filters => Software("this ASIC's driver does not offload filters"),
             _ => Hardware,
         }
     }
