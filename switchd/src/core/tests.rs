@@ -6,10 +6,11 @@ use std::sync::Arc;
 use bgp::speaker::BestPath;
 use bgp::types::{MacAddr, RouteDistinguisher, RouteTarget};
 use bgp::wire::{EvpnKey, EvpnPayload, ExtCommunity, NextHop};
+use platform::asic::{Driver, KernelVersion};
 use platform::kernel::fake::{FakeKernel, Table};
 use platform::kernel::{
-    Address, Bridge, BridgePort, Dataplane as _, FdbEntry, FdbState, FdbTable, Link, LinkKind,
-    Object, Verdict, Vni, Vxlan,
+    Address, Bridge, BridgePort, Dataplane as _, FdbEntry, FdbState, FdbTable, Hardware, Link,
+    LinkKind, Object, SwitchId, Verdict, Vni, Vxlan,
 };
 
 use super::*;
@@ -31,6 +32,22 @@ struct World {
 impl World {
     /// A bridge with VXLAN device 100 and a port, as an operator made them.
     fn new(prepare: impl FnOnce(FakeKernel) -> FakeKernel) -> Self {
+        Self::with("", None, prepare)
+    }
+
+    /// The same on a switch whose chip has room for so many remote MACs.
+    fn on_asic(room: usize) -> Self {
+        let driver = Driver::MlxswSpectrum { generation: 2 };
+        let profile = Profile::new(driver, KernelVersion::new(6, 1));
+        Self::with("", Some(profile), |kernel| kernel.with_asic(room))
+    }
+
+    /// With these lines in the configuration's `[bgp]`.
+    fn with(
+        lines: &str,
+        profile: Option<Profile>,
+        prepare: impl FnOnce(FakeKernel) -> FakeKernel,
+    ) -> Self {
         let port = Some(BridgePort::default());
         let in_bridge = |link| Link { master: Some(BRIDGE), port, ..link };
         let vxlan = LinkKind::Vxlan(Vxlan::new(Vni::try_from(100).unwrap(), OWN.into()));
@@ -39,16 +56,22 @@ impl World {
             Object::Address(Address::new(1, format!("{OWN}/32").parse().unwrap())),
             Object::Link(link(BRIDGE, "br100", LinkKind::Bridge(Bridge::default()))),
             Object::Link(in_bridge(link(VXLAN, "vxlan100", vxlan))),
-            Object::Link(in_bridge(link(PORT, "swp1", LinkKind::Physical))),
+            Object::Link(in_bridge(Link {
+                hardware: profile.as_ref().map(|_| {
+                    let switch_id = SwitchId::new(&[1]);
+                    Box::new(Hardware { switch_id, ..Hardware::default() })
+                }),
+                ..link(PORT, "swp1", LinkKind::Physical)
+            })),
         ];
         let mut kernel = prepare(operators.into_iter().fold(FakeKernel::new(), FakeKernel::with));
         let config = Config::parse(
-            "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n",
+            &format!("[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n{lines}"),
             std::path::Path::new("test"),
         )
         .unwrap();
         let now = Instant::now();
-        let core = Core::new(&config, kernel.snapshot().unwrap(), None, now);
+        let core = Core::new(&config, kernel.snapshot().unwrap(), profile, now);
         let mut world = Self { core, kernel, now, announced: BTreeSet::new() };
         world.run();
         world
@@ -82,6 +105,11 @@ impl World {
                 }
                 Err(_) => self.core.handle_overrun(),
             }
+            if let Some(keys) = self.core.poll_read(self.now) {
+                let found = self.kernel.read(&keys).unwrap();
+                self.core.handle_read(&keys, found, self.now);
+                moved = true;
+            }
             if self.core.poll_snapshot_due() {
                 self.core.handle_snapshot(self.kernel.snapshot().unwrap(), self.now);
                 moved = true;
@@ -90,6 +118,32 @@ impl World {
                 return;
             }
         }
+    }
+
+    /// Time passes, with all that becomes due in it.
+    fn pass(&mut self, time: Duration) {
+        let until = self.now + time;
+        while let Some(at) = self.core.poll_timeout().filter(|at| *at <= until) {
+            self.now = self.now.max(at);
+            self.core.handle_timeout(self.now);
+            self.run();
+        }
+        self.now = until;
+    }
+
+    /// The last octets of the remote MACs that are in hardware, by the chip and by the ledger.
+    fn in_hardware(&self) -> [BTreeSet<u8>; 2] {
+        let last = |entry: &FdbEntry| entry.mac.octets()[5];
+        let halves = || {
+            let entries = self.kernel.model().fdb().filter(|entry| entry.is_ours());
+            entries.filter(|entry| entry.table == FdbTable::Vxlan && !entry.is_flood())
+        };
+        let taken = |entry: &&FdbEntry| entry.offload.offloaded;
+        let known = |entry: &&FdbEntry| {
+            let standing = self.core.standing(&Object::Fdb((*entry).clone()), self.now);
+            standing.verdict == Verdict::InHardware
+        };
+        [halves().filter(taken).map(last).collect(), halves().filter(known).map(last).collect()]
     }
 
     /// The far VTEP announces, or withdraws, a MAC of VNI 100.
@@ -256,4 +310,72 @@ fn a_route_that_goes_and_comes_back_before_anyone_asks_is_announced() {
     world.core.handle_notifications(vec![Notification::New(up)], world.now);
     let Originations { announce, withdraw } = world.core.poll_originations().unwrap();
     assert_eq!((announce.len(), withdraw), (1, Vec::new()));
+}
+
+#[test]
+fn what_does_not_fit_into_hardware_stays_in_software_and_moves_up_when_there_is_room() {
+    let mut world = World::on_asic(2).converged();
+    (1..=4).for_each(|last| world.far_mac(last, true));
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.remote_macs(), keys(1..=4), "the kernel has them all");
+    assert_eq!(
+        world.in_hardware(),
+        [1, 2].map(|_| BTreeSet::from([1, 2])),
+        "first come, first kept"
+    );
+    world.far_mac(1, false);
+    world.pass(Duration::from_secs(10));
+    let [chip, ledger] = world.in_hardware();
+    assert!(chip.contains(&2) && chip.len() == 2, "{chip:?}");
+    assert_eq!(ledger, chip);
+    world.kernel.resize_asic(10);
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.in_hardware(), [1, 2].map(|_| BTreeSet::from([2, 3, 4])));
+    assert_eq!(world.core.ledger().left_out(), 0);
+}
+
+#[test]
+fn what_is_in_hardware_is_never_made_again_for_the_sake_of_what_is_not() {
+    let mut world = World::on_asic(2).converged();
+    (1..=4).for_each(|last| world.far_mac(last, true));
+    world.pass(Duration::from_secs(300));
+    let touched: BTreeSet<u8> = world
+        .kernel
+        .applied()
+        .iter()
+        .filter(|change| matches!(change, Change::Delete(_)))
+        .filter_map(|change| match change.key() {
+            Key::Fdb { mac, .. } => Some(mac.octets()[5]),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(touched, BTreeSet::from([3, 4]), "those left out are tried in turn");
+}
+
+#[test]
+fn an_entry_that_the_chip_drops_in_silence_is_noticed_and_put_back() {
+    let mut world = World::on_asic(10).converged();
+    world.far_mac(1, true);
+    world.pass(Duration::from_secs(10));
+    assert_eq!(world.in_hardware(), [1, 2].map(|_| BTreeSet::from([1])));
+    let none = platform::kernel::Offload::default();
+    both_halves(1).iter().for_each(|half| world.kernel.set_offload(&half.key(), none));
+    world.pass(Duration::from_secs(60));
+    assert_eq!(world.in_hardware(), [1, 2].map(|_| BTreeSet::from([1])));
+}
+
+#[test]
+fn flags_are_read_only_after_writing_is_done() {
+    let mut world = World::on_asic(10).converged();
+    world.far_mac(1, true);
+    world.pass(Duration::from_millis(10));
+    // A second MAC is on its way to the kernel.
+    let [_, vxlan] = both_halves(2);
+    world.core.reconciler.desire(vxlan.key(), Some(Object::Fdb(vxlan)));
+    world.now += Duration::from_millis(100);
+    assert_eq!(world.core.poll_read(world.now), None);
+    assert!(world.core.poll_timeout().is_some_and(|at| at > world.now), "no busy waiting");
+    world.run();
+    world.now += Duration::from_millis(100);
+    assert!(world.core.poll_read(world.now).is_some());
 }

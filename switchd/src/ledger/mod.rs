@@ -7,8 +7,7 @@
 //!
 //! **When the hardware's table is full**, what is in it stays; what came later stays in software, where the kernel
 //! forwards it. Nexthops and flood lists are written before single MACs, and so get their place first. Entries left out
-//! are tried again in the order in which they came, as soon as an entry leaves the hardware, and now and then without
-//! that. Only entries of our own are tried again: that takes a delete and an add, which nobody may do to another's.
+//! are tried again one after the other, as soon as an entry leaves the hardware, and now and then without that. Only entries of our own are tried again: that takes a delete and an add, which nobody may do to another's.
 //!
 //! Where there is no ASIC, this module remembers nothing and costs nothing.
 
@@ -85,6 +84,8 @@ enum Stage {
     LeftOut,
     /// Was left out, and is to be looked at once more before it is made again.
     Retrying,
+    /// Is being made again.
+    Remaking,
 }
 
 /// Where one object stands.
@@ -284,7 +285,7 @@ impl Hardware {
                 self.looks.add(key, look + 1, now);
                 Stage::Waiting(look + 1)
             }
-            (false, Stage::Waiting(_) | Stage::LeftOut) => {
+            (false, Stage::Waiting(_) | Stage::LeftOut | Stage::Remaking) => {
                 self.leave_out(key, object, now);
                 Stage::LeftOut
             }
@@ -295,8 +296,7 @@ impl Hardware {
             }
             (false, Stage::Retrying) => {
                 self.retries.push(key);
-                self.looks.add(key, 0, now);
-                Stage::Waiting(0)
+                Stage::Remaking
             }
         };
         self.seen.insert(key, Seen { at, stage });
@@ -328,6 +328,8 @@ impl Hardware {
         let Some(seen) = self.seen.swap_remove(key) else { return };
         match seen.stage {
             Stage::Settled => self.left_out.room(now),
+            // It is back in a moment, and keeps its place until then.
+            Stage::Remaking => {}
             Stage::LeftOut | Stage::Waiting(_) | Stage::Retrying => self.left_out.gone(key),
         }
     }
@@ -335,9 +337,13 @@ impl Hardware {
     fn take_due(&mut self, now: Instant) -> Vec<Key> {
         let mut keys = self.looks.take_due(READ, now);
         for key in self.left_out.take_due(now) {
-            if let Some(seen) = self.seen.get_mut(&key) {
-                seen.stage = Stage::Retrying;
-                keys.push(key);
+            match self.seen.get_mut(&key) {
+                Some(seen) => {
+                    seen.stage = Stage::Retrying;
+                    keys.push(key);
+                }
+                // It was to be made again, and nobody wanted it any more.
+                None => self.left_out.gone(&key),
             }
         }
         if keys.is_empty() && self.audit_at <= now {

@@ -53,13 +53,13 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 const RETRY_NEXT: Duration = Duration::from_millis(200);
 const RETRY_MOST: usize = 512;
 
-/// Entries that the hardware did not take, in the order in which they came, and when to try the first of them again.
+/// Entries that the hardware did not take, in the order in which they came or were last tried, and when to try the first of
+/// them again.
 ///
-/// One entry goes first. If the hardware takes it, twice as many follow at once, and so on; if not, the next attempt
-/// waits twice as long.
+/// One entry goes first. If the hardware takes it, more follow at once, and still more; if not, the next attempt waits twice
+/// as long, and is another entry's: one that can never fit (tables that hash have such) does not stand in the way of all.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
-    /// In the order in which they came.
     queue: BTreeMap<u64, Key>,
     places: HashMap<Key, u64>,
     last: u64,
@@ -85,9 +85,7 @@ impl LeftOut {
     /// The hardware did not take it, or not when it was tried again.
     pub(super) fn add(&mut self, key: Key, now: Instant) {
         if !self.places.contains_key(&key) {
-            self.last += 1;
-            self.queue.insert(self.last, key);
-            self.places.insert(key, self.last);
+            self.append(key);
         }
         let attempt = self.attempt.get_or_insert(Attempt { at: now, wait: RETRY_FIRST, size: 1 });
         if attempt.at <= now {
@@ -130,8 +128,12 @@ impl LeftOut {
         }
         attempt.at = now + attempt.wait;
         attempt.wait = (attempt.wait * 2).min(RETRY_LONGEST);
-        let keys = self.queue.values().take(attempt.size).copied().collect();
+        let keys: Vec<Key> = self.queue.values().take(attempt.size).copied().collect();
         attempt.size = 1;
+        for key in &keys {
+            self.remove(key);
+            self.append(*key);
+        }
         keys
     }
 
@@ -143,6 +145,12 @@ impl LeftOut {
         if self.places.is_empty() {
             self.attempt = None;
         }
+    }
+
+    fn append(&mut self, key: Key) {
+        self.last += 1;
+        self.queue.insert(self.last, key);
+        self.places.insert(key, self.last);
     }
 
     fn remove(&mut self, key: &Key) -> bool {
