@@ -7,3 +7,4 @@ mod lab_itself;
 mod netdevsim;
 mod rocker;
 mod spectrum;
+mod speed;
