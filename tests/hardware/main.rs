@@ -4,7 +4,7 @@
 
 mod fabric;
 mod lab_itself;
+mod link_frames;
 mod netdevsim;
 mod rocker;
 mod spectrum;
-mod speed;
