@@ -101,7 +101,13 @@ impl World {
         let payload =
             EvpnPayload { label: bgp::types::Label::from_vni(100), ..EvpnPayload::default() };
         let best = here.then(|| Arc::new(editor.build()));
-        self.core.handle_bgp(vec![Event::BestPath(BestPath { key, payload, best, source: None, fib: None })]);
+        self.core.handle_bgp(vec![Event::BestPath(BestPath {
+            key,
+            payload,
+            best,
+            source: None,
+            fib: None,
+        })]);
         self.run();
     }
 
