@@ -1,6 +1,8 @@
 //! The box beneath us. [`kernel`] is the dataplane: typed kernel objects over netlink; it uses nothing of the crate
-//! around it. [`devlink`] is the switch as a device: tables, traps, policers, health, ports.
+//! around it. [`devlink`] is the switch as a device: tables, traps, policers, health, ports. [`asic`] knows what switch
+//! chips demand of kernel objects, and predicts what they will not take.
 
+pub mod asic;
 pub mod devlink;
 mod genetlink;
 pub mod kernel;
