@@ -1,6 +1,6 @@
 //! The box beneath us. [`kernel`] is the dataplane: typed kernel objects over netlink; it uses nothing of the crate
 //! around it. [`devlink`] is the switch as a device: tables, traps, policers, health, ports. [`ethtool`] is one port: speed,
-//! FEC, module.
+//! FEC, module. [`asic`] knows what switch chips demand of kernel objects, and predicts what they will not take.
 
 pub mod asic;
 pub mod devlink;

@@ -12,7 +12,7 @@ use bgp::speaker::{BestPath, Event, FibReport, FibToken, PathSource, Route, Rout
 use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::AttributeSet;
 use ipnet::IpNet;
-use platform::asic::Profile;
+use platform::asic::{Prediction, Profile};
 use platform::kernel::{
     Change, Ifindex, KernelError, Key, Model, NEXTHOP_IDS, Notification, Object, PROTOCOL_BGP,
     TABLE_MAIN,
@@ -239,8 +239,11 @@ impl Core {
     /// What BGP is to know of its best paths: which of them forward.
     pub fn poll_fib_reports(&mut self, now: Instant) -> Vec<FibReport> {
         let Some(mut forwarding) = self.forwarding.take() else { return Vec::new() };
-        let standing =
-            |key: &Key| self.reconciler.desired(key).map(|desired| self.standing(desired, now));
+        let unexplained = Prediction::default();
+        let standing = |key: &Key| {
+            let desired = self.reconciler.desired(key);
+            desired.map(|desired| self.standing(desired, &unexplained, now))
+        };
         let reports = forwarding.poll_reports(standing);
         self.forwarding = Some(forwarding);
         reports
@@ -271,15 +274,15 @@ impl Core {
         &self.capacity
     }
 
-    /// Where an object stands, whether the kernel holds it or not.
-    pub fn standing(&self, object: &Object, now: Instant) -> Standing {
+    /// Where an object stands, whether the kernel holds it or not. `prediction`: see [`Ledger::standing`].
+    pub fn standing(&self, object: &Object, prediction: &Prediction, now: Instant) -> Standing {
         let key = object.key();
         let held = self.model.get(&key);
         let is_held = |held: &Object| {
             self.reconciler.desired(&key).is_none_or(|desired| desired.is_satisfied_by(held))
         };
         match (held.filter(is_held), self.reconciler.refusal(&key)) {
-            (Some(held), None) => self.ledger.standing(&held, &self.model, now),
+            (Some(held), None) => self.ledger.standing(&held, &self.model, prediction, now),
             (_, refusal) => Standing::not_held(refusal),
         }
     }

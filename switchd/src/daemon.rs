@@ -107,7 +107,7 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     let (inheritance, mut journal) = take_over(&config, socket).unzip();
     let restarting = has_leftovers(&model)
         || inheritance.as_ref().is_some_and(|inheritance| !inheritance.sessions.is_empty());
-    let profile = hardware::detect(model.links());
+    let profile = hardware::detect(&model);
     let has_asic = profile.is_some();
     let mut core = Core::new(&config, model, profile, Instant::now());
     if has_asic {

@@ -4,9 +4,9 @@
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use platform::asic::{Driver, KernelVersion, Profile};
-use platform::devlink::{Devlink, GenetlinkError, Handle, Resource};
-use platform::kernel::Link;
+use platform::asic::{self, Driver, Profile};
+use platform::devlink::{Devlink, GenetlinkError, Resource};
+use platform::kernel::{Link, Model, Object};
 
 use crate::ledger::Fill;
 
@@ -22,47 +22,22 @@ pub enum Report {
     Fills(Vec<Fill>),
 }
 
-/// Which ASIC these links are ports of. Makes the kernel tell of routes when hardware takes or drops them.
-pub fn detect<'a>(links: impl IntoIterator<Item = &'a Link>) -> Option<Profile> {
-    let port = links.into_iter().find(|link| link.is_switch_port())?;
-    let name = driver_by_devlink(port).or_else(|| driver_by_sysfs(port));
-    let driver = name.as_deref().and_then(Driver::named).unwrap_or(Driver::Other);
-    let profile = Profile::new(driver, kernel_version());
+/// Which ASIC the links are ports of. Makes the kernel tell of routes when hardware takes or drops them.
+pub fn detect(model: &Model) -> Option<Profile> {
+    let profile = asic::detect(model)?;
     for family in ["ipv4", "ipv6"] {
         let file = format!("/proc/sys/net/{family}/fib_notify_on_flag_change");
         if let Err(error) = std::fs::write(&file, "1") {
             tracing::warn!(%file, %error, "the kernel will not tell when hardware takes or drops a route: its verdicts may be late");
         }
     }
-    match name {
-        Some(name) if driver == Driver::Other => {
-            tracing::warn!(
-                driver = name,
-                port = port.name,
-                "this switch ASIC is not known: nothing can be predicted of it"
-            );
-        }
-        _ => tracing::info!(asic = %profile, port = port.name, "found a switch ASIC"),
+    match profile.driver {
+        Driver::Other => tracing::warn!(
+            "the driver of this switch ASIC is not known: what it takes is reported, nothing is predicted"
+        ),
+        _ => tracing::info!(asic = %profile, "found a switch ASIC"),
     }
     Some(profile)
-}
-
-fn driver_by_devlink(port: &Link) -> Option<String> {
-    let parent = port.parent_device()?;
-    let handle = Handle { bus: parent.bus.clone(), device: parent.name.clone() };
-    Devlink::open().ok()?.info(&handle).ok()?.driver
-}
-
-/// For drivers without devlink.
-fn driver_by_sysfs(port: &Link) -> Option<String> {
-    let driver = std::fs::read_link(format!("/sys/class/net/{}/device/driver", port.name)).ok()?;
-    Some(driver.file_name()?.to_string_lossy().into_owned())
-}
-
-/// Of the running kernel. One that cannot be read counts as the oldest, which has all constraints.
-fn kernel_version() -> KernelVersion {
-    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    release.parse().unwrap_or(KernelVersion::new(0, 0))
 }
 
 /// Answers each set of links with the ASIC behind it, and keeps telling how full its tables are, until nobody asks or
@@ -77,7 +52,7 @@ pub fn watch(has_asic: bool, ports: &Receiver<Vec<Link>>, tell: impl Fn(Report) 
         };
         let report = match asked {
             Ok(links) => {
-                let profile = detect(&links);
+                let profile = detect(&links.into_iter().map(Object::Link).collect());
                 has_asic = profile.is_some();
                 Report::Profile(profile)
             }

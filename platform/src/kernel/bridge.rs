@@ -63,6 +63,10 @@ pub struct BridgePort {
     pub isolated: bool,
     /// Whether the bridge takes packets only from MACs that it knows here.
     pub locked: bool,
+    /// Whether packets may leave where they came in.
+    pub hairpin: bool,
+    /// Whether multicast packets go out as one unicast packet per listener.
+    pub multicast_to_unicast: bool,
     /// Spanning tree state.
     pub state: PortState,
 }
@@ -78,6 +82,8 @@ impl Default for BridgePort {
             broadcast_flood: true,
             isolated: false,
             locked: false,
+            hairpin: false,
+            multicast_to_unicast: false,
             state: PortState::Disabled,
         }
     }
@@ -215,6 +221,8 @@ impl BridgePort {
                 InfoBridgePort::BroadcastFlood(on) => port.broadcast_flood = on,
                 InfoBridgePort::Isolated(on) => port.isolated = on,
                 InfoBridgePort::Locked(on) => port.locked = on,
+                InfoBridgePort::HairpinMode(on) => port.hairpin = on,
+                InfoBridgePort::MulticastToUnicast(on) => port.multicast_to_unicast = on,
                 InfoBridgePort::State(state) => port.state = state.into(),
                 _ => {}
             }

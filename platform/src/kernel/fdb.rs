@@ -53,6 +53,8 @@ pub struct FdbEntry {
     pub extern_learn: bool,
     /// It does not move to another port by learning.
     pub sticky: bool,
+    /// What of the way to the destination is its own instead of its device's.
+    pub detour: Option<FdbDetour>,
     /// Whether the hardware took it.
     pub offload: Offload,
     /// The bridge of the port, as the kernel reports it.
@@ -75,6 +77,17 @@ impl fmt::Display for FdbTable {
             Self::Vxlan => "self",
         })
     }
+}
+
+/// What of the way to a remote VTEP an entry names for itself, beyond the address. Read, not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FdbDetour {
+    /// A UDP port (`port`).
+    Port,
+    /// A VNI (`vni`).
+    Vni,
+    /// A link (`via`).
+    Link,
 }
 
 /// How long an entry lives.
@@ -102,6 +115,7 @@ impl FdbEntry {
             state: FdbState::Dynamic,
             extern_learn: true,
             sticky: false,
+            detour: None,
             offload: Offload { offloaded: false, trapped: false, failed: false },
             master: None,
         }
@@ -281,6 +295,11 @@ impl FdbEntry {
                     entry.vlan = Some(*vlan).filter(|vlan| *vlan != 0)
                 }
                 NeighbourAttribute::SourceVni(vni) => entry.vni = Vni::try_from(*vni).ok(),
+                NeighbourAttribute::Port(_) => entry.detour = Some(FdbDetour::Port),
+                NeighbourAttribute::Vni(_) => entry.detour = entry.detour.or(Some(FdbDetour::Vni)),
+                NeighbourAttribute::IfIndex(_) => {
+                    entry.detour = entry.detour.or(Some(FdbDetour::Link))
+                }
                 NeighbourAttribute::Controller(master) => entry.master = Some(*master),
                 NeighbourAttribute::CacheInfo(_) => timed = true,
                 NeighbourAttribute::Other(other) if other.kind() == NDA_NH_ID => {

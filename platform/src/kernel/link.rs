@@ -96,9 +96,16 @@ impl Link {
         }
     }
 
-    /// The switch that it is a port of, if its driver says so. That a port has one does not mean that it can offload.
+    /// The switch that it is a port of, if its driver says so; also of bonds, bridges and VLANs whose ports are all of one
+    /// switch. That there is one does not mean that the switch can offload.
     pub fn switch_id(&self) -> Option<SwitchId> {
         self.hardware.as_ref()?.switch_id
+    }
+
+    /// Whether it is a port of a switch itself.
+    pub fn is_switch_port(&self) -> bool {
+        self.switch_id().is_some()
+            && (self.parent_device().is_some() || self.physical_port().is_some())
     }
 
     /// What the driver calls the port: `p1`, or `p1s0` for a part of a split one.
@@ -138,11 +145,6 @@ impl Link {
             && self.port.is_none_or(|port| {
                 held.port.is_some_and(|held| port == BridgePort { state: port.state, ..held })
             })
-    }
-
-    /// Whether it is a port of a switch.
-    pub fn is_switch_port(&self) -> bool {
-        self.switch_id().is_some()
     }
 
     /// Its VXLAN part, if it is a VXLAN device.

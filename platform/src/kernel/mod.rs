@@ -55,7 +55,7 @@ pub use bridge::{Bridge, BridgePort, PortSettings, PortState, VlanProtocol};
 pub use bridge_vlan::BridgeVlan;
 pub use dataplane::Dataplane;
 pub use error::{KernelError, Retry};
-pub use fdb::{FdbEntry, FdbState, FdbTable};
+pub use fdb::{FdbDetour, FdbEntry, FdbState, FdbTable};
 pub use filter::{Filter, FilterHardware, FilterId, FilterKind, FilterPlace};
 pub use hardware::{Hardware, ParentDevice, SwitchId};
 pub use link::{Link, LinkKind};

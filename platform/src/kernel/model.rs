@@ -225,6 +225,11 @@ impl Model {
         self.on_link.get(&ifindex).into_iter().flat_map(|on| on.neighbors.values())
     }
 
+    /// A nexthop by number.
+    pub fn nexthop(&self, id: u32) -> Option<&Nexthop> {
+        self.nexthops.get(&id)
+    }
+
     /// All nexthops.
     pub fn nexthops(&self) -> impl Iterator<Item = &Nexthop> {
         self.nexthops.values()

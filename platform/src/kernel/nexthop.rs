@@ -110,6 +110,24 @@ impl Nexthop {
         }
     }
 
+    /// The link that it leads to, if it names one.
+    pub fn link(&self) -> Option<Ifindex> {
+        match self.kind {
+            NexthopKind::Gateway { ifindex, .. } | NexthopKind::Device { ifindex, .. } => {
+                Some(ifindex)
+            }
+            _ => None,
+        }
+    }
+
+    /// Where it leads to.
+    pub fn gateway(&self) -> Option<IpAddr> {
+        match self.kind {
+            NexthopKind::Gateway { address, .. } | NexthopKind::Fdb { address } => Some(address),
+            _ => None,
+        }
+    }
+
     /// Whether it carries our mark.
     pub fn is_ours(&self) -> bool {
         self.protocol == PROTOCOL_BGP && NEXTHOP_IDS.contains(&self.id)

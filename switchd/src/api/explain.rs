@@ -8,6 +8,7 @@ use bgp::speaker::{PathSource, RouteKey, RouteView, Speaker};
 use bgp::types::{AfiSafi, MacAddr};
 use bgp::wire::EvpnKey;
 use ipnet::IpNet;
+use platform::asic::Prediction;
 use platform::kernel::{FdbEntry, Ifindex, Key, Object, Vni};
 use vtep::{DomainView, PlaceView};
 
@@ -121,7 +122,7 @@ fn name(key: &RouteKey) -> String {
 
 /// What was decided and what became of it.
 pub(crate) fn steps(core: &Core, subject: Subject, now: Instant) -> Vec<ExplainStep> {
-    let story = Story { core, now };
+    let story = Story { core, prediction: core.ledger().predict(core.model()), now };
     match subject {
         Subject::Mac(mac, vni) => story.mac(mac, vni),
         Subject::Ip(address) => story.address(address),
@@ -132,6 +133,7 @@ pub(crate) fn steps(core: &Core, subject: Subject, now: Instant) -> Vec<ExplainS
 
 struct Story<'a> {
     core: &'a Core,
+    prediction: Prediction,
     now: Instant,
 }
 
@@ -279,7 +281,7 @@ impl Story<'_> {
     }
 
     fn step(&self, stage: &'static str, object: &Object) -> ExplainStep {
-        let entry = offload::entry(self.core, object, self.now);
+        let entry = offload::entry(self.core, object, &self.prediction, self.now);
         ExplainStep {
             stage: stage.to_owned(),
             text: format!("{} {}", entry.kind, entry.entry),

@@ -3,19 +3,21 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use platform::asic::{self, Prediction};
 use platform::kernel::{
     FdbEntry, FdbState, FilterPlace, Ifindex, Key, LinkKind, Model, Nexthop, NexthopKind, Object,
     PROTOCOL_BGP, Route, RouteKind, TABLE_LOCAL, TABLE_MAIN, Verdict, Via,
 };
 
-use super::proto::{Asic, Hardware, OffloadCount, OffloadEntry, Resource};
+use super::proto::{Asic, Hardware, OffloadCount, OffloadEntry, Resource, Violation};
 use crate::core::Core;
 
 /// The switch ASIC, its tables, and how many entries stand where.
 pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
     let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+    let prediction = core.ledger().predict(core.model());
     for object in objects(core) {
-        let verdict = verdict(&core.standing(&object, now).verdict);
+        let verdict = verdict(&core.standing(&object, &prediction, now).verdict);
         *counts.entry((kind(&object, core.model()), verdict)).or_default() += 1;
     }
     Hardware {
@@ -48,8 +50,9 @@ pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
 
 /// Every entry, or those that should be in hardware and are not, in the order of their keys.
 pub(super) fn entries(core: &Core, all: bool, now: Instant) -> Vec<OffloadEntry> {
+    let prediction = core.ledger().predict(core.model());
     let mut listed: Vec<(Key, OffloadEntry)> = objects(core)
-        .map(|object| (object.key(), entry(core, &object, now)))
+        .map(|object| (object.key(), entry(core, &object, &prediction, now)))
         .filter(|(_, entry)| all || is_news(entry))
         .collect();
     listed.sort_by_key(|(key, _)| *key);
@@ -78,8 +81,13 @@ fn has_verdict(object: &Object) -> bool {
 }
 
 /// One object.
-pub(super) fn entry(core: &Core, object: &Object, now: Instant) -> OffloadEntry {
-    let standing = core.standing(object, now);
+pub(super) fn entry(
+    core: &Core,
+    object: &Object,
+    prediction: &Prediction,
+    now: Instant,
+) -> OffloadEntry {
+    let standing = core.standing(object, prediction, now);
     OffloadEntry {
         kind: kind(object, core.model()).to_owned(),
         entry: text(object, core.model()),
@@ -266,4 +274,23 @@ fn protocol(number: u8) -> String {
         196 => "static".to_owned(),
         other => format!("protocol {other}"),
     }
+}
+
+/// What the ASIC's driver does not take of what is in the kernel now.
+pub(super) fn violations(core: &Core) -> Vec<Violation> {
+    let prediction = core.ledger().predict(core.model());
+    let view = |violation: &asic::Violation| Violation {
+        constraint: violation.constraint.id.to_owned(),
+        object: violation.object.clone(),
+        message: violation.words.unwrap_or(violation.constraint.rule).to_owned(),
+        effect: violation.effect.to_string(),
+        remedy: violation.remedy.commands.join("; "),
+        config_line: violation
+            .remedy
+            .ifupdown2
+            .or(violation.remedy.networkd)
+            .unwrap_or_default()
+            .to_owned(),
+    };
+    prediction.violations().iter().map(view).collect()
 }

@@ -11,7 +11,7 @@ use vtep::{DomainView, MacView, PlaceView};
 
 use super::proto::{
     BgpPath, BgpRoute, BgpSummary, Condition, EvpnKey as EvpnKeyView, Mac, Neighbor,
-    NeighborFamily, Table, Violation, Vni,
+    NeighborFamily, Table, Vni,
 };
 use super::{Query, explain, offload};
 use crate::config::Bgp;
@@ -24,7 +24,7 @@ pub(crate) fn answer(core: &Core, query: Query, now: Instant) {
         Query::Macs(vni, reply) => drop(reply.send(macs(core, vni))),
         Query::Offload(all, reply) => drop(reply.send(offload::entries(core, all, now))),
         Query::Hardware(reply) => drop(reply.send(offload::hardware(core, now))),
-        Query::Check(reply) => drop(reply.send(check(core))),
+        Query::Check(reply) => drop(reply.send(offload::violations(core))),
         Query::Explain(subject, reply) => drop(reply.send(explain::steps(core, subject, now))),
         Query::Conditions(reply) => drop(reply.send(conditions(core, now))),
     }
@@ -117,10 +117,6 @@ fn conditions(core: &Core, now: Instant) -> Vec<Condition> {
         })
     });
     problems.chain(next_hops).chain(tables).chain(refused).collect()
-}
-
-fn check(_: &Core) -> Vec<Violation> {
-    Vec::new()
 }
 
 /// The speaker's own figures, and its neighbours'.

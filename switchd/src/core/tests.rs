@@ -59,7 +59,8 @@ impl World {
             Object::Link(in_bridge(Link {
                 hardware: profile.as_ref().map(|_| {
                     let switch_id = SwitchId::new(&[1]);
-                    Box::new(Hardware { switch_id, ..Hardware::default() })
+                    let port_name = Some("p1".to_owned());
+                    Box::new(Hardware { switch_id, port_name, ..Hardware::default() })
                 }),
                 ..link(PORT, "swp1", LinkKind::Physical)
             })),
@@ -140,7 +141,11 @@ impl World {
         };
         let taken = |entry: &&FdbEntry| entry.offload.offloaded;
         let known = |entry: &&FdbEntry| {
-            let standing = self.core.standing(&Object::Fdb((*entry).clone()), self.now);
+            let standing = self.core.standing(
+                &Object::Fdb((*entry).clone()),
+                &Prediction::default(),
+                self.now,
+            );
             standing.verdict == Verdict::InHardware
         };
         [halves().filter(taken).map(last).collect(), halves().filter(known).map(last).collect()]
@@ -170,7 +175,11 @@ impl World {
     }
 
     fn refusals(&self) -> Vec<String> {
-        let reason = |object: &Object| match self.core.standing(object, self.now).verdict {
+        let reason = |object: &Object| match self
+            .core
+            .standing(object, &Prediction::default(), self.now)
+            .verdict
+        {
             Verdict::Refused { reason, .. } => reason,
             _ => None,
         };

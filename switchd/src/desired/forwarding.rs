@@ -50,12 +50,8 @@ impl Forwarding {
         let mut reports = Vec::new();
         for key in std::mem::take(&mut self.dirty) {
             let Some(asked) = self.asked.get_mut(&key) else { continue };
-            let state = match state(standing(&key)) {
-                Some(state) => state,
-                // It forwarded under this token, and something is under way.
-                None if asked.answered == Some(FibState::Forwarding) => FibState::NotForwarding,
-                None => continue,
-            };
+            // While something is under way, the last word stands: a withdrawal would be a flap.
+            let Some(state) = state(standing(&key)) else { continue };
             if asked.answered != Some(state) {
                 asked.answered = Some(state);
                 let Asked { route, token, .. } = asked;

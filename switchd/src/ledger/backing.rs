@@ -23,7 +23,7 @@ impl Backing {
             }
         }
         let mut backed = HashSet::new();
-        let mut reached: Vec<&Link> = model.links().filter(|link| is_port(link)).collect();
+        let mut reached: Vec<&Link> = model.links().filter(|link| link.is_switch_port()).collect();
         while let Some(link) = reached.pop() {
             if !backed.insert(link.index) {
                 continue;
@@ -41,11 +41,6 @@ impl Backing {
     pub(super) fn has(&self, ifindex: Ifindex) -> bool {
         self.0.contains(&ifindex)
     }
-}
-
-/// Whether the link is a port of a switch ASIC.
-pub(super) fn is_port(link: &Link) -> bool {
-    link.hardware.as_ref().is_some_and(|hardware| hardware.switch_id.is_some())
 }
 
 /// A VRF is no place where packets are forwarded by itself: its other members are not the ASIC's because one is.

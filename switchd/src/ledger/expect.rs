@@ -9,7 +9,7 @@ use platform::kernel::{
     Nexthop, NexthopKind, Object, Route, RouteKind, TABLE_LOCAL, Verdict, Via,
 };
 
-use super::backing::{Backing, is_port};
+use super::backing::Backing;
 
 /// What to expect of the hardware for one object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +61,7 @@ const NO_ROUTES_V6: &str = "this ASIC's driver does not offload IPv6 routes";
 
 impl Switch<'_> {
     fn link(&self, link: &Link) -> Expectation {
-        if is_port(link) {
+        if link.is_switch_port() {
             return Derived(Verdict::InHardware, "");
         }
         if !self.backing.has(link.index) {
@@ -212,7 +212,7 @@ impl Switch<'_> {
         let Via::Hops(hops) = &route.via else { return None };
         let has_no_gateway = hops.iter().all(|hop| hop.gateway.is_none());
         let leaves_by_port =
-            hops.iter().all(|hop| self.model.link(hop.ifindex).is_some_and(is_port));
+            hops.iter().all(|hop| self.model.link(hop.ifindex).is_some_and(Link::is_switch_port));
         (has_no_gateway || !leaves_by_port).then_some(
             "this ASIC's driver flags the route, but sends its packets to the CPU: only routes by a gateway on a port are switched",
         )

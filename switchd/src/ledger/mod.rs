@@ -23,10 +23,10 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use platform::asic::{self, Profile};
+use platform::asic::{Prediction, Profile, Violation};
 use platform::kernel::{FdbTable, Ifindex, KernelError, Key, Link, Model, Object, Verdict};
 
-use backing::{Backing, is_port};
+use backing::Backing;
 pub use capacity::{Capacity, Fill};
 use expect::Expectation;
 use schedule::{LAST_LOOK, LeftOut, Looks};
@@ -146,7 +146,7 @@ impl Ledger {
         now: Instant,
     ) -> bool {
         let ports_changed = match (key, object) {
-            (Key::Link(index), Some(Object::Link(link))) if is_port(link) => {
+            (Key::Link(index), Some(Object::Link(link))) if link.is_switch_port() => {
                 self.ports.insert(*index)
             }
             (Key::Link(index), _) => self.ports.remove(index),
@@ -214,10 +214,23 @@ impl Ledger {
         self.hardware.as_ref().map_or(0, |hardware| hardware.left_out.len())
     }
 
-    /// Where an object that the kernel holds stands.
-    pub fn standing(&self, object: &Object, model: &Model, now: Instant) -> Standing {
+    /// What the driver will not take of what the kernel holds. Costs in proportion to all objects: made once for a report,
+    /// not for each change.
+    pub fn predict(&self, model: &Model) -> Prediction {
+        let hardware = self.hardware.as_ref();
+        hardware.map(|hardware| Prediction::new(model, &hardware.profile)).unwrap_or_default()
+    }
+
+    /// Where an object that the kernel holds stands. `prediction` gives reasons to what is not in hardware, and may be empty.
+    pub fn standing(
+        &self,
+        object: &Object,
+        model: &Model,
+        prediction: &Prediction,
+        now: Instant,
+    ) -> Standing {
         match &self.hardware {
-            Some(hardware) => hardware.standing(object, model, now),
+            Some(hardware) => hardware.standing(object, model, prediction, now),
             None => Standing {
                 verdict: Verdict::Software,
                 reason: NO_ASIC.to_owned(),
@@ -372,7 +385,13 @@ impl Hardware {
         expect::expectation(object, model, &self.backing, &self.profile)
     }
 
-    fn standing(&self, object: &Object, model: &Model, now: Instant) -> Standing {
+    fn standing(
+        &self,
+        object: &Object,
+        model: &Model,
+        prediction: &Prediction,
+        now: Instant,
+    ) -> Standing {
         let seen = self.seen.get(&object.key());
         let mut standing = Standing {
             verdict: object.verdict(),
@@ -412,18 +431,9 @@ impl Hardware {
         }
         if standing.expected && !matches!(standing.verdict, Verdict::InHardware | Verdict::Trapped)
         {
-            self.explain(&mut standing, object, model);
+            explain(&mut standing, prediction.of(model, object));
         }
         standing
-    }
-
-    /// A constraint of the driver that the object breaks is a better reason than silence, and final.
-    fn explain(&self, standing: &mut Standing, object: &Object, model: &Model) {
-        let Some(violation) = asic::violation_of(model, &self.profile, object) else { return };
-        standing.verdict = Verdict::Refused { errno: None, reason: None };
-        standing.reason = violation.message.to_string();
-        standing.constraint = Some(violation.constraint);
-        standing.remedy = violation.remedy;
     }
 
     fn tenths(&self, now: Instant) -> u32 {
@@ -435,6 +445,15 @@ impl Hardware {
         let at = self.epoch + Duration::from_millis(u64::from(at) * 100);
         now.saturating_duration_since(at)
     }
+}
+
+/// A constraint of the driver that the object breaks is a better reason than silence, and final.
+fn explain(standing: &mut Standing, violation: Option<&Violation>) {
+    let Some(violation) = violation else { return };
+    standing.verdict = Verdict::Refused { errno: None, reason: None };
+    standing.reason = violation.words.unwrap_or(violation.constraint.rule).to_owned();
+    standing.constraint = Some(violation.constraint.id);
+    standing.remedy = violation.remedy.commands.join("; ");
 }
 
 /// What a flag without words means.

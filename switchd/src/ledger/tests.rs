@@ -38,7 +38,7 @@ impl World {
             reads: 0,
         };
         world.ledger.handle_profile(Some(profile(driver)), &world.known, now);
-        let hardware = Hardware { switch_id: SwitchId::new(&[1]), ..Hardware::default() };
+        let hardware = hardware();
         let port = Some(BridgePort::default());
         let bridge = LinkKind::Bridge(Bridge { multicast_snooping: false, ..Bridge::default() });
         let vxlan = LinkKind::Vxlan(Vxlan::new(Vni::try_from(100).unwrap(), OWN));
@@ -99,12 +99,17 @@ impl World {
 
     fn standing(&self, object: &Object) -> Standing {
         let held = self.known.get(&object.key()).expect("it exists");
-        self.ledger.standing(&held, &self.known, self.now)
+        self.ledger.standing(&held, &self.known, &Prediction::default(), self.now)
     }
 
     fn verdict(&self, object: &Object) -> Verdict {
         self.standing(object).verdict
     }
+}
+
+fn hardware() -> Hardware {
+    let switch_id = SwitchId::new(&[1]);
+    Hardware { switch_id, port_name: Some("p1".into()), ..Hardware::default() }
 }
 
 fn profile(driver: Driver) -> Profile {
@@ -316,7 +321,7 @@ fn an_asic_that_appears_is_asked_for_and_everything_is_judged_anew() {
     let mut world = World::on(SPECTRUM);
     world.ledger.handle_profile(None, &world.known, world.now);
     world.tell(in_vxlan(1));
-    let hardware = Hardware { switch_id: SwitchId::new(&[1]), ..Hardware::default() };
+    let hardware = hardware();
     let link = Link::new(3, "swp2", LinkKind::Physical);
     let port = Object::Link(Link { hardware: Some(Box::new(hardware)), ..link });
     world.known.apply(Notification::New(port.clone()));

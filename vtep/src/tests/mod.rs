@@ -261,6 +261,7 @@ fn station(mac_text: &str, port: Ifindex) -> FdbEntry {
         state: FdbState::Dynamic,
         extern_learn: false,
         sticky: false,
+        detour: None,
         offload: Offload::default(),
         master: Some(BRIDGE),
     }
