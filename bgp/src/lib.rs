@@ -50,6 +50,9 @@
 //! | 8212 | no policy, no routes: there is no policy language yet | no | |
 //! | 9234 | roles | no | |
 //! | 9494 | long-lived graceful restart | no | |
+//!
+//! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
+//! [`speaker::Speaker::handle_fib`], `tests/fib.rs`).
 
 #[cfg(feature = "net")]
 pub mod net;

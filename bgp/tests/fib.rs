@@ -496,6 +496,12 @@ fn after_a_restart_the_end_of_rib_does_not_wait_for_ever() {
 
 /// The same, but the sessions were kept: peers know what our predecessor announced.
 fn resumed() -> Network {
+    let mut network = killed();
+    resume(&mut network);
+    network
+}
+
+fn killed() -> Network {
     let mut network = network_of(holding(), &[IPV4]);
     for net in [NET, OTHER] {
         network.announce(LEFT, ipv4(net));
@@ -503,6 +509,10 @@ fn resumed() -> Network {
     }
     network.nodes[LISTENER].events.clear();
     network.kill_kept(MIDDLE);
+    network
+}
+
+fn resume(network: &mut Network) {
     let restarting = SpeakerConfig { restarting: true, ..holding() };
     let count = network.resume(MIDDLE, restarting, |network| {
         for other in [LEFT, RIGHT, LISTENER] {
@@ -512,8 +522,7 @@ fn resumed() -> Network {
         network.nodes[MIDDLE].speaker.predecessor_announced(keys);
     });
     assert_eq!(count, 3);
-    families_ready(&mut network);
-    network
+    families_ready(network);
 }
 
 #[test]
@@ -529,12 +538,43 @@ fn a_resumed_session_keeps_what_is_not_answered_yet() {
 }
 
 #[test]
+fn a_resumed_peer_that_asks_again_before_the_answers_loses_nothing() {
+    let mut network = resumed();
+    let neighbor = network.neighbor(LISTENER, MIDDLE).id;
+    network.nodes[LISTENER].speaker.request_refresh(neighbor, IPV4);
+    network.settle();
+    assert!(lost(&network).is_empty());
+    refuse(&mut network, &prefix(OTHER));
+    assert_eq!(lost(&network), [prefix(OTHER)], "a bad answer is an answer");
+}
+
+#[test]
+fn what_flaps_before_the_decision_after_a_restart_is_not_withdrawn() {
+    // RIGHT is not back yet, and everybody waits for it.
+    let mut network = killed();
+    network.stall(RIGHT, true);
+    resume(&mut network);
+    network.withdraw(LEFT, &prefix(NET));
+    network.announce(LEFT, ipv4(NET));
+    network.stall(RIGHT, false);
+    network.settle();
+    assert!(network.knows(MIDDLE, &prefix(NET)) && lost(&network).is_empty());
+    for net in [NET, OTHER] {
+        confirm(&mut network, &prefix(net));
+    }
+    assert!(lost(&network).is_empty() && !network.is_stale(LISTENER, &prefix(NET)));
+}
+
+#[test]
 fn a_resumed_session_loses_what_has_no_answer_in_time() {
     let mut network = resumed();
     confirm(&mut network, &prefix(NET));
     network.seconds(125);
     assert_eq!(lost(&network), [prefix(OTHER)]);
     assert!(network.knows(LISTENER, &prefix(NET)));
+    let listener = network.neighbor(MIDDLE, LISTENER).id;
+    let advertised = network.nodes[MIDDLE].speaker.advertised(listener, IPV4);
+    assert_eq!(advertised, [prefix(NET)], "withdrawn by name: not everybody heeds the end mark");
 }
 
 // Any order of things.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 
 use bgp::net::{Handle, spawn};
 use bgp::speaker::{
-    DownReason, Event, NeighborConfig, RemoteAs, Route, RouteKey, SessionState, Speaker,
-    SpeakerConfig,
+    DownReason, Event, FibReport, FibState, NeighborConfig, RemoteAs, Route, RouteKey,
+    SessionState, Speaker, SpeakerConfig,
 };
 use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::{AttributeSet, EvpnPayload, NextHop};
@@ -24,9 +24,19 @@ const IPV4: AfiSafi = AfiSafi::IPV4_UNICAST;
 
 /// A speaker at 127.0.77.(its number), on this port.
 fn engine(asn: u32, last: u8, port: u16) -> (Handle, Receiver<Vec<Event>>) {
+    engine_with(asn, last, port, |_| {})
+}
+
+fn engine_with(
+    asn: u32,
+    last: u8,
+    port: u16,
+    change: impl FnOnce(&mut SpeakerConfig),
+) -> (Handle, Receiver<Vec<Event>>) {
     let mut config = SpeakerConfig::new(Asn(asn), RouterId(Ipv4Addr::new(10, 0, 0, last)));
     config.connect_retry = Duration::from_secs(1);
     config.best_path_events = vec![IPV4];
+    change(&mut config);
     spawn(Speaker::new(config, Instant::now()), &[SocketAddr::new(address(last), port)]).unwrap()
 }
 
@@ -163,6 +173,51 @@ async fn a_peer_that_stops_reading_does_not_hold_up_others() {
         "the silent one is behind"
     );
     drop(stream);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn routes_pass_when_the_fib_has_them_and_a_silent_fib_stalls_no_session() {
+    const PORT: u16 = 11_796;
+    const ROUTES: u32 = 50_000;
+    // Three seconds without a keepalive are the end of a session.
+    let (left, _left_events) = engine_with(65_001, 9, PORT, |c| c.hold_time = 3);
+    let (middle, mut fib) = engine_with(65_002, 10, PORT, |c| {
+        c.hold_time = 3;
+        c.suppress_fib_pending = true;
+    });
+    let (right, mut events) = engine_with(65_003, 11, PORT, |c| c.hold_time = 3);
+    left.announce((0..ROUTES).map(route).collect()).await.unwrap();
+    for (own, other, engine) in
+        [(9, 10, &left), (11, 10, &right), (10, 9, &middle), (10, 11, &middle)]
+    {
+        engine.add_neighbor(neighbor(own, other, PORT)).await.unwrap().unwrap();
+    }
+    // Nobody reads the reports, nobody answers.
+    next(&mut events, |event| matches!(event, Event::EndOfRib { .. })).await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let neighbors = middle.neighbors().await.unwrap();
+    assert!(neighbors.iter().all(|neighbor| neighbor.established_count == 1));
+    assert!(neighbors.iter().all(|neighbor| neighbor.state == SessionState::Established));
+    assert_eq!(neighbors[0].families[0].received, ROUTES as usize);
+    assert_eq!(right.routes(IPV4).await.unwrap().len(), 0);
+
+    let mut reports = Vec::new();
+    next(&mut fib, |event| {
+        if let Event::BestPath(best) = event
+            && let Some(token) = best.fib
+        {
+            reports.push(FibReport { key: best.key.clone(), token, state: FibState::Forwarding });
+        }
+        reports.len() == ROUTES as usize
+    })
+    .await;
+    middle.report_fib(reports).await.unwrap();
+    let mut paths = 0;
+    next(&mut events, |event| {
+        paths += usize::from(matches!(event, Event::BestPath(best) if best.best.is_some()));
+        paths == ROUTES as usize
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

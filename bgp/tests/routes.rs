@@ -516,6 +516,86 @@ fn ipv4_routes_travel_with_ipv6_next_hops_over_ipv6_sessions() {
 }
 
 #[test]
+fn an_ipv4_route_is_reported_with_its_ipv6_next_hop() {
+    let mut network = Network::new();
+    for (asn, last) in [(65_001, 1), (65_002, 2), (65_003, 3)] {
+        let node = network.add(config(asn, last));
+        let last = u16::from(last);
+        network.nodes[node].address = IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, last]);
+    }
+    network.peer(0, 1, &[IPV4]);
+    network.peer_with(1, 2, &[IPV4], |c| c.next_hop_unchanged = true, |_| {});
+    network.seconds(2);
+    for (node, other) in [(0, 1), (1, 0), (1, 2), (2, 1)] {
+        let negotiated = network.neighbor(node, other).negotiated.unwrap();
+        assert!(negotiated.extended_next_hop.contains(IPV4));
+    }
+    network.announce(0, ipv4(NET));
+    let next_hop = NextHop::from("2001:db8::1".parse::<IpAddr>().unwrap());
+    for node in [1, 2] {
+        let report = network.nodes[node].best[&prefix(NET)].best.clone();
+        assert_eq!(report.unwrap().next_hop(), next_hop, "also when it is passed on unchanged");
+    }
+    network.withdraw(0, &prefix(NET));
+    assert!(network.nodes[2].best[&prefix(NET)].best.is_none());
+}
+
+#[test]
+fn ipv6_next_hops_of_ipv4_routes_can_be_agreed_on_over_ipv4_sessions() {
+    let with = |c: &mut bgp::speaker::NeighborConfig| {
+        c.extended_next_hop = true;
+        c.next_hop_unchanged = true;
+    };
+    let mut network = Network::new();
+    network.add(config(65_001, 1));
+    network.add(config(65_002, 2));
+    network.peer_with(0, 1, &[IPV4], with, with);
+    network.seconds(2);
+    let ipv6 = NextHop::from("2001:db8::7".parse::<IpAddr>().unwrap());
+    network.announce(
+        0,
+        ipv4_with(NET, |a| {
+            a.set_next_hop(ipv6);
+        }),
+    );
+    network.announce(
+        0,
+        ipv4_with("198.51.100.0/24", |a| {
+            a.set_next_hop(next_hop(7));
+        }),
+    );
+    assert_eq!(network.best(1, &prefix(NET)).unwrap().next_hop(), ipv6);
+    assert_eq!(network.best(1, &prefix("198.51.100.0/24")).unwrap().next_hop(), next_hop(7));
+}
+
+#[test]
+fn both_ipv6_next_hops_of_an_ipv4_route_are_reported() {
+    // As FRR sends it on a link: a global and a link-local address in 32 octets.
+    let mut network = Network::new();
+    network.add(config(65_001, 1));
+    network.add(config(65_002, 2));
+    for (node, text) in ["2001:db8::1", "2001:db8::2"].into_iter().enumerate() {
+        network.nodes[node].address = text.parse().unwrap();
+    }
+    network.peer(0, 1, &[IPV4]);
+    network.seconds(2);
+    let both = NextHop::V6 {
+        global: "2001:db8::1".parse().unwrap(),
+        link_local: Some("fe80::1".parse().unwrap()),
+    };
+    let mut editor = bgp::wire::AttributeSet::builder(both);
+    editor.set_as_path(&[Asn(65_001)]);
+    let mut bytes = Vec::new();
+    let packer = UpdatePacker { max_len: 4096, four_octet_as: true };
+    let key = NET.parse().unwrap();
+    packer.announce::<bgp::wire::Ipv4Unicast>(&editor.build(), [(&key, &())], &mut bytes).unwrap();
+    network.inject(1, 0, &bytes);
+    network.settle();
+    let report = network.nodes[1].best[&prefix(NET)].best.clone().unwrap();
+    assert_eq!(report.next_hop(), both);
+}
+
+#[test]
 fn an_ipv6_next_hop_is_not_sent_to_a_peer_that_cannot_read_it() {
     let mut network = Network::new();
     network.add(config(65_001, 1));

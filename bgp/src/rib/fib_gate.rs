@@ -11,8 +11,8 @@
 //! Otherwise nothing. A path that is gone from the table may so be told a little longer, until the answer for its
 //! successor is there; a destination without any path is withdrawn at once.
 //!
-//! A destination costs 4 bytes and two bits here, one more bit after a restart until it is decided, and a path while (2)
-//! applies. Everything is O(1) per change and answer. A table that holds nothing back has no gate.
+//! A destination costs 4 bytes and two bits here, one more bit after a restart until it is decided, and a path in a box
+//! while (2) applies. Everything is O(1) per change and answer. A table that holds nothing back has no gate.
 
 use std::num::NonZeroU32;
 
@@ -59,7 +59,7 @@ pub(super) struct FibGate<F: RouteFamily> {
     /// here nor told was never decided: a neighbour that has it, has it from our predecessor, and keeps it.
     refused: IdSet,
     /// Confirmed paths whose successors wait for an answer.
-    standing: HashMap<DestinationId, Standing<F>>,
+    standing: HashMap<DestinationId, Box<Standing<F>>>,
     /// After our restart: destinations that peers may still have from before, and nobody has answered for.
     owed: Option<IdSet>,
 }
@@ -174,26 +174,56 @@ impl<F: RouteFamily> Table<F> {
 
     /// To be asked before the paths of a destination change: its best path, if that forwards.
     #[inline]
-    pub(super) fn standing(&self, id: DestinationId, peers: &Peers) -> Option<Standing<F>> {
+    pub(super) fn standing(&self, id: DestinationId, peers: &Peers) -> Option<Box<Standing<F>>> {
         let gate = self.gate.as_ref()?;
-        if !gate.forwarding.contains(id) {
-            return None;
+        gate.standing(id, &self.destinations[id as usize].paths, peers)
+    }
+
+    /// The paths of a destination have changed: because `source` told something, and `standing` forwarded until now.
+    /// `best_changed`: the best one is another.
+    #[inline(never)]
+    pub(super) fn pass_gate(
+        &mut self,
+        id: DestinationId,
+        source: Source,
+        best_changed: bool,
+        standing: Option<Box<Standing<F>>>,
+    ) {
+        let Some(gate) = &mut self.gate else { return };
+        let tell = if best_changed {
+            gate.supersede(id, &self.destinations[id as usize].paths, source, standing)
+        } else {
+            source.is_local() && gate.own_path_changed(id)
+        };
+        if tell {
+            self.tell_neighbors(id);
         }
-        let path = self.destinations[id as usize].paths.first()?.clone();
-        let peer = *peers.get(path.source);
-        Some(Standing { path, peer, token: gate.token(id) })
     }
 }
 
 impl<F: RouteFamily> FibGate<F> {
+    // These are not inlined, so that tables without a gate do not carry them about.
+
+    #[inline(never)]
+    fn standing(
+        &self,
+        id: DestinationId,
+        paths: &[Path<F>],
+        peers: &Peers,
+    ) -> Option<Box<Standing<F>>> {
+        let path = paths.first().filter(|_| self.forwarding.contains(id))?.clone();
+        let peer = *peers.get(path.source);
+        Some(Box::new(Standing { path, peer, token: self.token(id) }))
+    }
+
     /// The destination has another best path, or none: because `source` told something, and `standing` forwarded until
     /// now. Returns whether neighbours are to be told.
-    pub(super) fn supersede(
+    fn supersede(
         &mut self,
         id: DestinationId,
         paths: &[Path<F>],
         source: Source,
-        standing: Option<Standing<F>>,
+        standing: Option<Box<Standing<F>>>,
     ) -> bool {
         self.set_token(id, 0);
         self.forwarding.remove(id);
@@ -211,7 +241,7 @@ impl<F: RouteFamily> FibGate<F> {
     }
 
     /// Our own path is another one, or gone, and a received one is better. Returns whether neighbours are to be told.
-    pub(super) fn own_path_changed(&mut self, id: DestinationId) -> bool {
+    fn own_path_changed(&mut self, id: DestinationId) -> bool {
         if self.forwarding.contains(id) || self.standing.contains_key(&id) {
             return false;
         }
@@ -220,6 +250,7 @@ impl<F: RouteFamily> FibGate<F> {
     }
 
     /// The best path is being reported.
+    #[inline(never)]
     pub(super) fn report(&mut self, id: DestinationId, best: &Path<F>) -> Option<FibToken> {
         if best.source.is_local() {
             return None;
@@ -252,7 +283,7 @@ impl<F: RouteFamily> FibGate<F> {
         self.refused.remove(id);
         self.decided(id);
         // It may have come back to what it was, and then neighbours have heard of nothing else.
-        let same = |standing: Standing<F>| {
+        let same = |standing: Box<Standing<F>>| {
             standing.path.is_same(best) && standing.peer == *peers.get(best.source)
         };
         !self.standing.remove(&id).is_some_and(same)
@@ -270,6 +301,7 @@ impl<F: RouteFamily> FibGate<F> {
         self.refused.insert(id)
     }
 
+    #[inline(never)]
     fn told<'a>(
         &'a self,
         id: DestinationId,

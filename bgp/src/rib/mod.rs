@@ -3,7 +3,7 @@
 //! A destination stores its key once and all paths to it. Paths of a neighbour are its Adj-RIB-In, the first path is the
 //! Loc-RIB, and an Adj-RIB-Out is two bits per destination: sent, and waiting to be sent. What a neighbour is told is
 //! worked out when its connection can take it, from what is best then. So a slow neighbour costs no memory, and is told
-//! only the last of many changes.
+//! only the last of many changes. If only what forwards may be told, [`fib_gate`] knows which path that is.
 
 pub(crate) mod adj_out;
 pub(crate) mod best_path;

@@ -215,6 +215,7 @@ impl<F: RouteFamily> Table<F> {
 
     /// Neighbours have to be told of this destination. Who does not know it needs not hear that it is gone: so what
     /// comes and goes while a neighbour does not read leaves nothing behind.
+    #[inline(always)]
     pub(super) fn tell_neighbors(&mut self, id: DestinationId) {
         let destination = &mut self.destinations[id as usize];
         let gone = destination.paths.is_empty();
@@ -228,6 +229,7 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    #[inline(always)]
     fn report(&mut self, id: DestinationId) {
         if let Some(changed) = &mut self.changed {
             self.destinations[id as usize].references += u32::from(changed.insert(id));
@@ -281,7 +283,7 @@ impl<F: RouteFamily> Table<F> {
         id: DestinationId,
         source: Source,
         first_changed: bool,
-        standing: Option<Standing<F>>,
+        standing: Option<Box<Standing<F>>>,
         peers: &Peers,
     ) {
         let destination = &mut self.destinations[id as usize];
@@ -290,12 +292,9 @@ impl<F: RouteFamily> Table<F> {
             destination.paths.swap(0, best);
         }
         let changed = first_changed || best != 0;
-        let tell = match &mut self.gate {
-            None => changed,
-            Some(gate) if changed => gate.supersede(id, &destination.paths, source, standing),
-            Some(gate) => source.is_local() && gate.own_path_changed(id),
-        };
-        if tell {
+        if self.gate.is_some() {
+            self.pass_gate(id, source, changed, standing);
+        } else if changed {
             self.tell_neighbors(id);
         }
         if changed {
@@ -304,12 +303,17 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    #[inline(always)]
     fn free_if_unused(&mut self, id: DestinationId) {
         let destination = &self.destinations[id as usize];
-        if destination.references > 0 || !destination.paths.is_empty() {
-            return;
+        if destination.references == 0 && destination.paths.is_empty() {
+            self.free(id);
         }
-        let hash = self.hasher.hash_one(&destination.key);
+    }
+
+    #[inline(never)]
+    fn free(&mut self, id: DestinationId) {
+        let hash = self.hasher.hash_one(&self.destinations[id as usize].key);
         if let Ok(entry) = self.index.find_entry(hash, |found| *found == id) {
             entry.remove();
             self.free.push(id);
