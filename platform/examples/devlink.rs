@@ -8,7 +8,7 @@
 
 #![expect(clippy::panic, clippy::expect_used, reason = "an example fails as tests do")]
 
-#[path = "../tests/witness/mod.rs"]
+#[path = "../tests/witness/devlink.rs"]
 mod witness;
 
 use std::process::ExitCode;
@@ -64,7 +64,7 @@ fn run(arguments: &[&str]) -> Result<(), GenetlinkError> {
         ("reload", []) => devlink.reload(&device, ReloadAction::DriverReinit),
         (what, []) => {
             let reports = reports(&mut devlink, &device, what)?;
-            println!("{}", witness::devlink(&reports));
+            println!("{}", witness::printed(&reports));
             Ok(())
         }
         other => panic!("cannot do {other:?}"),

@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-use platform::devlink::Report;
 use platform::kernel::{Model, Notification};
+use platform::{devlink, ethtool};
 
 /// Reads every input of a corpus; returns how many things were read in them.
 fn read_all(corpus: &str, read: impl Fn(&[u8]) -> usize) -> usize {
@@ -28,6 +28,12 @@ fn every_notification_is_read_without_panic() {
 
 #[test]
 fn every_devlink_report_is_read_without_panic() {
-    let reports = read_all("devlink", |input| Report::decode_all(input).len());
+    let reports = read_all("devlink", |input| devlink::Report::decode_all(input).len());
     assert!(reports > 20, "the captures among them have something to say");
+}
+
+#[test]
+fn every_ethtool_report_is_read_without_panic() {
+    let reports = read_all("ethtool", |input| ethtool::Report::decode_all(input).len());
+    assert!(reports > 5, "the captures among them have something to say");
 }

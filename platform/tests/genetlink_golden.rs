@@ -7,6 +7,7 @@ mod witness;
 use std::path::Path;
 
 use platform::devlink::{Report, Resource};
+use platform::ethtool;
 use serde_json::Value;
 
 /// What `devlink -j` printed, less what is not devlink's own: which dpipe tables use a resource is another question.
@@ -49,7 +50,7 @@ fn datagram(name: &str) -> Vec<u8> {
 fn assert_reads_as_devlink_does(name: &str) -> Vec<Report> {
     let reports = Report::decode_all(&datagram(&format!("{name}.reply")));
     let witness = printed_by_devlink(&golden(&format!("{name}.json")));
-    assert_eq!(witness::devlink(&reports), witness, "{name}: ours, devlink(8)'s");
+    assert_eq!(witness::devlink::printed(&reports), witness, "{name}: ours, devlink(8)'s");
     reports
 }
 
@@ -98,4 +99,67 @@ fn traps_groups_and_policers_are_those_that_devlink_shows() {
 fn health_is_what_devlink_shows() {
     assert_reads_as_devlink_does("netdevsim.health");
     assert_reads_as_devlink_does("spectrum.health");
+}
+
+#[test]
+fn speed_and_link_are_those_that_ethtool_shows() {
+    for name in ["spectrum.link", "spectrum.link_down", "spectrum.link_forced"] {
+        let reports = ethtool::Report::decode_all(&datagram(&format!("{name}.reply")));
+        let modes = reports.iter().find_map(|report| match report {
+            ethtool::Report::LinkModes(_, modes) => Some(modes),
+            _ => None,
+        });
+        let state = reports.iter().find_map(|report| match report {
+            ethtool::Report::LinkState(_, state) => Some(state),
+            _ => None,
+        });
+        let ours = witness::ethtool::link(modes.expect("modes"), state.expect("state"));
+        assert_eq!(ours, of_speed_and_link(&golden(&format!("{name}.txt"))), "{name}");
+    }
+}
+
+/// The same lines of what ethtool(8) printed, the modes of a list on one line.
+fn of_speed_and_link(printed: &str) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in printed.lines() {
+        match (line.trim().split_once(':'), lines.last_mut()) {
+            (Some((name, value)), _) => lines.push(format!("{name}: {}", value.trim())),
+            (None, Some(last)) => *last = format!("{last} {}", line.trim()),
+            (None, None) => {}
+        }
+    }
+    let wanted = |line: &String| {
+        let names = [
+            "Supported link modes",
+            "Advertised link modes",
+            "Speed",
+            "Lanes",
+            "Duplex",
+            "Auto-negotiation",
+            "Link detected",
+        ];
+        names.iter().any(|name| line.starts_with(&format!("{name}:")))
+    };
+    lines.into_iter().filter(wanted).map(|line| line + "\n").collect()
+}
+
+#[test]
+fn fec_is_what_ethtool_shows() {
+    for name in ["netdevsim.fec", "netdevsim.fec_rs"] {
+        let reports = ethtool::Report::decode_all(&datagram(&format!("{name}.reply")));
+        let [ethtool::Report::Fec(_, fec)] = reports.as_slice() else { panic!("{reports:?}") };
+        let theirs: Value = serde_json::from_str(&golden(&format!("{name}.json"))).expect("JSON");
+        assert_eq!(witness::ethtool::fec("eth0", fec), theirs, "{name}");
+    }
+}
+
+#[test]
+fn the_memory_of_a_module_is_what_ethtool_shows() {
+    for (name, first) in [("spectrum.eeprom_lower", 0), ("spectrum.eeprom", 128)] {
+        let reports = ethtool::Report::decode_all(&datagram(&format!("{name}.reply")));
+        let [ethtool::Report::Eeprom(_, octets)] = reports.as_slice() else {
+            panic!("{reports:?}")
+        };
+        assert_eq!(witness::ethtool::eeprom(first, octets), golden(&format!("{name}.txt")));
+    }
 }

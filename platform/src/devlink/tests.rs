@@ -1,23 +1,13 @@
 //! Requests, against what devlink(8) asks for the same thing.
 
-use std::path::Path;
-
 use super::{
-    Handle, HealthReporter, Info, Policer, Port, ReloadAction, Resource, Trap, TrapAction,
+    Handle, HealthReporter, Info, Policer, Port, ReloadAction, Report, Resource, Trap, TrapAction,
     TrapGroup,
 };
-use crate::genetlink::{Messages, Request, message};
+use crate::genetlink::{Messages, Request, golden, message};
 
-/// Command and attributes of the last message of a capture, the attributes in order of kind and each once: neither order
-/// nor repetition means anything, and devlink(8) says some twice.
-fn asked(name: &str) -> (u8, Vec<(u16, Vec<u8>)>) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/genetlink").join(name);
-    let text = std::fs::read_to_string(path).unwrap();
-    let line = text.lines().last().unwrap();
-    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-    read(&line.as_bytes().chunks(2).map(octet).collect::<Vec<u8>>())
-}
-
+/// Command and attributes, the attributes in order of kind and each once: neither order nor repetition means anything, and
+/// devlink(8) says some twice.
 fn read(octets: &[u8]) -> (u8, Vec<(u16, Vec<u8>)>) {
     let (command, attributes) = Messages(octets).next().unwrap().command().unwrap();
     let mut attributes: Vec<_> =
@@ -28,7 +18,8 @@ fn read(octets: &[u8]) -> (u8, Vec<(u16, Vec<u8>)>) {
 }
 
 fn assert_asks_as_devlink_does(request: &Request, name: &str) {
-    assert_eq!(read(&message(request, 21, 1)), asked(&format!("{name}.request")), "{name}");
+    let theirs = golden(&format!("{name}.request"));
+    assert_eq!(read(&message(request, 21, 1)), read(theirs.last().unwrap()), "{name}");
 }
 
 #[test]
@@ -70,4 +61,20 @@ fn a_handle_is_read_as_it_is_written() {
     for wrong in ["", "pci", "pci/", "/x", "pci/x/1", "pci/\0"] {
         assert!(wrong.parse::<Handle>().is_err(), "{wrong:?}");
     }
+}
+
+#[test]
+fn resources_within_resources_end_somewhere() {
+    let request = Request::new(36).text(1, "pci").text(2, "x").nested(63, |list| nest(list, 100));
+    let reports = Report::decode_all(&message(&request, 21, 1));
+    let [Report::Resources(_, resources)] = reports.as_slice() else { panic!("{reports:?}") };
+    let deepest = resources.iter().flat_map(Resource::walk).last().unwrap();
+    assert_eq!(deepest.path, ["x"; 8].join("/"), "eight lie within each other, not more");
+}
+
+fn nest(list: Request, more: u32) -> Request {
+    list.nested(64, |resource| {
+        let resource = resource.text(65, "x").u64(66, 1).u64(67, 1);
+        if more == 0 { resource } else { resource.nested(63, |list| nest(list, more - 1)) }
+    })
 }

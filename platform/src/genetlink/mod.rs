@@ -50,3 +50,14 @@ impl<'a> Message<'a> {
         Some((*command, Attributes::new(rest)))
     }
 }
+
+/// The messages of a capture of `tests/golden/genetlink`, one per line after the line that tells where they come from.
+#[cfg(test)]
+pub(crate) fn golden(name: &str) -> Vec<Vec<u8>> {
+    let path =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/genetlink").join(name);
+    let text = std::fs::read_to_string(&path)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let octet = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    text.lines().skip(1).map(|line| line.as_bytes().chunks(2).map(octet).collect()).collect()
+}

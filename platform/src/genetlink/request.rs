@@ -4,6 +4,7 @@ pub(super) const NLM_F_REQUEST: u16 = 0x001;
 pub(super) const NLM_F_ACK: u16 = 0x004;
 pub(super) const NLM_F_DUMP: u16 = 0x300;
 
+const NLA_F_NESTED: u16 = 0x8000;
 /// Of every family that we speak.
 const VERSION: u8 = 1;
 const ALIGN: usize = 4;
@@ -43,11 +44,21 @@ impl Request {
         self.octets(kind, &value.to_ne_bytes())
     }
 
+    pub(crate) fn flag(self, kind: u16) -> Self {
+        self.octets(kind, &[])
+    }
+
     /// Text with the NUL that the kernel wants behind it. What stands behind a NUL of its own is cut off.
     pub(crate) fn text(self, kind: u16, text: &str) -> Self {
         let mut octets: Vec<u8> = text.bytes().take_while(|octet| *octet != 0).collect();
         octets.push(0);
         self.octets(kind, &octets)
+    }
+
+    /// Nests what `fill` adds.
+    pub(crate) fn nested(self, kind: u16, fill: impl FnOnce(Self) -> Self) -> Self {
+        let inner = fill(Self { attributes: Vec::new(), ..self });
+        self.octets(kind | NLA_F_NESTED, &inner.attributes)
     }
 
     pub(crate) fn octets(mut self, kind: u16, value: &[u8]) -> Self {

@@ -19,7 +19,6 @@ CASES = [
     ("trap_groups", f"devlink -j -s trap group show"),
     ("policers", f"devlink -j -s trap policer show"),
     ("health", f"devlink -j health show"),
-    ("link", f"ethtool {port}"),
     ("fec", f"ethtool --json --show-fec {port}"),
 ] + ([
     ("set_trap", f"devlink trap set {device} trap blackhole_route action trap"),
@@ -34,8 +33,13 @@ CASES = [
     ("fec_rs", f"ethtool --json --show-fec {port}"),
     ("reload", f"devlink dev reload {device} action driver_reinit"),
 ] if NETDEVSIM else [
+    ("link", f"ethtool {port}"),
     ("set_policer_refused", f"devlink trap policer set {device} policer 1 burst 100"),
     ("set_trap_refused", f"devlink trap set {device} trap arp_request action drop"),
+    ("set_link", f"ethtool -s {port} speed 50000 lanes 2 autoneg off"),
+    ("link_forced", f"ethtool {port}"),
+    ("link_down", f"ethtool {port[:-1]}4"),
+    ("eeprom_lower", f"ethtool -m {port} hex on offset 0 length 128 page 0x0 bank 0 i2c 0x50"),
     ("eeprom", f"ethtool -m {port} hex on offset 128 length 128 page 0x0 bank 0 i2c 0x50"),
     ("split", f"devlink port split {device}/1 count 4"),
     ("ports_split", f"devlink -j port show"),
@@ -90,12 +94,12 @@ for name, command in CASES:
     answers = [message for kind, sequence, message in received if kind > CONTROL and sequence in asked]
     refusals = [message for kind, sequence, message in received
                 if kind == ERROR and sequence in asked and (message[16:20] != bytes(4) or message[7] & 2)]
-    if answers:
+    if answers and result.stdout:
         write(f"{name}.reply", f"answer to `{command}`", answers)
-    if refusals:
+    if refusals and not answers:
         write(f"{name}.refusal", f"answer to `{command}`", refusals)
     if result.stdout.strip().startswith(("{", "[")):
         open(f"{prefix}.{name}.json", "w").write(result.stdout.strip() + "\n")
-    elif result.stdout:
+    elif result.stdout and answers:
         open(f"{prefix}.{name}.txt", "w").write(result.stdout)
     print(name, len(answers), len(refusals), result.returncode, result.stderr.strip())
