@@ -2,6 +2,7 @@
 //!
 //! What holds here is what tests of switchd on these machines may rely on.
 
+mod devlink;
 mod fabric;
 mod lab_itself;
 mod ledger;
