@@ -13,6 +13,7 @@
 //! | [`keeper`] | the process that holds the BGP sockets while the daemon is gone |
 //! | [`api`] | gRPC over a unix socket |
 //! | [`ctl`] | `switchctl` |
+//! | [`metrics`] | what Prometheus scrapes |
 //! | [`demo`] | `switchd demo`: the main job on real packets |
 
 pub mod api;
@@ -26,4 +27,5 @@ pub mod hardware;
 pub mod journal;
 pub mod keeper;
 pub mod ledger;
+pub mod metrics;
 pub mod reconcile;

@@ -1,6 +1,6 @@
 //! The text of `switchd.toml` as serde sees it, and its translation into [`Config`].
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Bgp, Config, Evpn, Neighbor, RemoteAs};
+use super::{Bgp, Config, Evpn, Metrics, Neighbor, RemoteAs};
 
 /// What is wrong, and the byte where it is.
 pub(super) struct Refusal {
@@ -32,6 +32,7 @@ struct File {
     bgp: Option<BgpTable>,
     #[serde(default)]
     evpn: EvpnTable,
+    metrics: Option<MetricsTable>,
 }
 
 #[derive(Deserialize)]
@@ -95,6 +96,12 @@ impl Default for EvpnTable {
     }
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+struct MetricsTable {
+    listen: Spanned<String>,
+}
+
 const fn yes() -> bool {
     true
 }
@@ -113,7 +120,21 @@ impl File {
         Ok(Config {
             bgp: self.bgp.map(BgpTable::check).transpose()?,
             evpn: Evpn { advertise_all_vni: self.evpn.advertise_all_vni },
+            metrics: self.metrics.map(MetricsTable::check).transpose()?,
         })
+    }
+}
+
+impl MetricsTable {
+    fn check(self) -> Result<Metrics, Refusal> {
+        let listen: Option<SocketAddr> = self.listen.get_ref().parse().ok();
+        match listen.filter(|address| address.port() != 0) {
+            Some(listen) => Ok(Metrics { listen }),
+            None => Err(refuse(
+                &self.listen.span(),
+                "listen must be an address and a port, such as \"127.0.0.1:9342\" or \"[::1]:9342\"",
+            )),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ mod file;
 mod tests;
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -22,6 +22,8 @@ pub struct Config {
     pub bgp: Option<Bgp>,
     /// EVPN policy.
     pub evpn: Evpn,
+    /// Metrics over HTTP, if they are wanted.
+    pub metrics: Option<Metrics>,
 }
 
 /// The BGP speaker.
@@ -85,6 +87,13 @@ pub use bgp::speaker::RemoteAs;
 pub struct Evpn {
     /// Every VNI found in the kernel is advertised.
     pub advertise_all_vni: bool,
+}
+
+/// Metrics for Prometheus.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where to answer `GET /metrics`. There is no password: give an address that only those may reach who may read.
+    pub listen: SocketAddr,
 }
 
 /// Why a configuration was refused.

@@ -102,3 +102,17 @@ fn a_missing_file_is_named() {
         Config::read(Path::new("/nonexistent/switchd.toml")).expect_err("no such file").to_string();
     assert!(error.contains("/nonexistent/switchd.toml"), "{error}");
 }
+
+#[test]
+fn metrics_are_off_unless_an_address_is_given() {
+    assert_eq!(parse("").expect("accepted").metrics, None);
+    let on = parse("[metrics]\nlisten = \"127.0.0.1:9342\"\n").expect("accepted").metrics;
+    assert_eq!(on.map(|metrics| metrics.listen.to_string()).as_deref(), Some("127.0.0.1:9342"));
+    let message = parse("[metrics]\n").expect_err("must be refused");
+    assert!(message.contains("missing field `listen`"), "{message}");
+    for wrong in ["localhost:9342", "9342", "127.0.0.1:0", "127.0.0.1"] {
+        let text = format!("[metrics]\nlisten = \"{wrong}\"\n");
+        let message = parse(&text).expect_err("must be refused");
+        assert!(message.starts_with("switchd.toml:2:10: listen must be an address"), "{message}");
+    }
+}
