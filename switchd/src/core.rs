@@ -24,6 +24,7 @@ use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN};
 use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
+use crate::metrics::KernelTotals;
 use crate::reconcile::Reconciler;
 
 /// While there is something to write, flags are read at most this often: programming comes first.
@@ -54,6 +55,7 @@ pub struct Core {
     reconciler: Reconciler,
     ledger: Ledger,
     capacity: Capacity,
+    totals: KernelTotals,
     last_read: Instant,
     /// The latest word on each route, so that no order between two words can be lost.
     originations: BTreeMap<RouteKey, Option<Route>>,
@@ -83,6 +85,7 @@ impl Core {
             reconciler: Reconciler::default(),
             ledger: Ledger::default(),
             capacity: Capacity::default(),
+            totals: KernelTotals::default(),
             last_read: now,
             originations: BTreeMap::new(),
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
@@ -188,6 +191,9 @@ impl Core {
         results: Vec<Result<(), KernelError>>,
         now: Instant,
     ) {
+        self.totals.batches += 1;
+        self.totals.changes += batch.len() as u64;
+        self.totals.refusals += results.iter().filter(|result| result.is_err()).count() as u64;
         self.reconciler.handle_outcome(batch, results, now);
     }
 
@@ -251,6 +257,7 @@ impl Core {
 
     /// Whether the kernel must be read anew. Asking answers: the next call says no.
     pub fn poll_snapshot_due(&mut self) -> bool {
+        self.totals.resyncs += u64::from(self.snapshot_due);
         std::mem::take(&mut self.snapshot_due)
     }
 
@@ -267,6 +274,11 @@ impl Core {
     /// What the hardware made of the kernel's objects.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
+    }
+
+    /// What became of our changes, since the start.
+    pub fn totals(&self) -> KernelTotals {
+        self.totals
     }
 
     /// How full the tables of the ASIC are.

@@ -21,7 +21,7 @@ use platform::kernel::{
     Change, Dataplane, KernelError, Key, Link, Model, Monitor, Notification, Object, Retry, Socket,
 };
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, BgpAccess, Query, SocketError, views};
 use crate::config::{Bgp, Config, Neighbor};
@@ -29,6 +29,7 @@ use crate::core::{Core, FAMILIES, Originations, has_leftovers};
 use crate::hardware;
 use crate::journal::Journal;
 use crate::keeper::{Keeper, KeptSession};
+use crate::metrics;
 
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
@@ -43,6 +44,9 @@ pub enum DaemonError {
     /// The API's socket could not be opened.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Metrics could not listen.
+    #[error(transparent)]
+    Metrics(#[from] metrics::MetricsError),
     /// BGP could not listen.
     #[error(
         "BGP cannot listen on port {port}: {source}; is another BGP daemon running, or `listen` not an address of this machine?"
@@ -141,6 +145,11 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         .clone()
         .zip(config.bgp)
         .map(|(handle, config)| BgpAccess { handle, config: Arc::new(config) });
+    if let Some(metrics) = &config.metrics {
+        let listener = metrics::listen(metrics.listen).await?;
+        let (queries, bgp) = (queries.clone(), bgp.clone());
+        tokio::spawn(metrics::serve(listener, move || scrape(queries.clone(), bgp.clone())));
+    }
     tokio::spawn(serve_api(listener, queries, access));
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
 
@@ -374,6 +383,23 @@ fn read_all(kernel: &mut Socket) -> Result<Model, KernelError> {
             outcome => return outcome,
         }
     }
+}
+
+/// What metrics show, gathered where it is; `None`: the daemon is going down.
+async fn scrape(
+    queries: mpsc::Sender<Query>,
+    bgp: Option<bgp::net::Handle>,
+) -> Option<metrics::Snapshot> {
+    let (reply, answer) = oneshot::channel();
+    queries.send(Query::Metrics(reply)).await.ok()?;
+    let (entries, kernel) = answer.await.ok()?;
+    let sessions = match bgp {
+        Some(bgp) => bgp.neighbors().await.ok()?,
+        None => Vec::new(),
+    };
+    let sessions = sessions.iter().map(Into::into).collect();
+    let devices = tokio::task::spawn_blocking(metrics::read_devices).await.ok()?;
+    Some(metrics::Snapshot { entries, kernel, sessions, devices })
 }
 
 async fn serve_api(

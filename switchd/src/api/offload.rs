@@ -14,19 +14,13 @@ use crate::core::Core;
 
 /// The switch ASIC, its tables, and how many entries stand where.
 pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
-    let mut counts: BTreeMap<(&str, &str), u64> = BTreeMap::new();
-    let prediction = core.ledger().predict(core.model());
-    for object in objects(core) {
-        let verdict = verdict(&core.standing(&object, &prediction, now).verdict);
-        *counts.entry((kind(&object, core.model()), verdict)).or_default() += 1;
-    }
     Hardware {
         asic: core.ledger().profile().map(|profile| Asic {
             driver: profile.driver.to_string(),
             profile: profile.to_string(),
             ports: core.ledger().ports(core.model()).into_iter().map(|port| port.name).collect(),
         }),
-        counts: counts
+        counts: counts(core, now)
             .into_iter()
             .map(|((kind, verdict), entries)| OffloadCount {
                 kind: kind.to_owned(),
@@ -46,6 +40,40 @@ pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
             })
             .collect(),
     }
+}
+
+/// How many objects of each kind have each verdict.
+pub(crate) fn counts(core: &Core, now: Instant) -> BTreeMap<(&'static str, &'static str), u64> {
+    let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+    if core.ledger().profile().is_none() {
+        // All of it is software: a million routes need not be looked at one by one for that.
+        let model = core.model();
+        let floods = model.fdb().filter(|entry| entry.is_flood()).count();
+        for (kind, objects) in [
+            ("link", model.links().count()),
+            ("bridge-vlan", model.bridge_vlans().count()),
+            ("flood", floods),
+            ("fdb", model.fdb().count() - floods),
+            ("neighbor", model.neighbors().count()),
+            ("nexthop", model.nexthops().count()),
+            ("route", model.routes().count()),
+            ("filter", model.filters().count()),
+        ] {
+            counts.insert((kind, verdict(&Verdict::Software)), objects as u64);
+        }
+        for object in core.missing() {
+            let standing = core.standing(object, &Prediction::default(), now);
+            let verdict = verdict(&standing.verdict);
+            *counts.entry((kind(object, model), verdict)).or_default() += 1;
+        }
+        return counts;
+    }
+    let prediction = core.ledger().predict(core.model());
+    for object in objects(core) {
+        let verdict = verdict(&core.standing(&object, &prediction, now).verdict);
+        *counts.entry((kind(&object, core.model()), verdict)).or_default() += 1;
+    }
+    counts
 }
 
 /// Every entry, or those that should be in hardware and are not, in the order of their keys.

@@ -20,6 +20,7 @@ use super::proto::{
 };
 use super::views;
 use crate::config::Bgp;
+use crate::metrics::{Entries, KernelTotals};
 
 /// A question to the task that owns the gateway's state.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub enum Query {
     Offload(bool, oneshot::Sender<Vec<OffloadEntry>>),
     /// The ASIC.
     Hardware(oneshot::Sender<Hardware>),
+    /// What metrics show of the kernel.
+    Metrics(oneshot::Sender<(Vec<Entries>, KernelTotals)>),
     /// What the ASIC's driver does not take.
     Check(oneshot::Sender<Vec<Violation>>),
     /// The story of one entry.

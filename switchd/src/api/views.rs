@@ -16,6 +16,7 @@ use super::proto::{
 use super::{Query, explain, offload};
 use crate::config::Bgp;
 use crate::core::Core;
+use crate::metrics::Entries;
 
 /// Answers a question from the core's state. A questioner who has gone away is no error.
 pub(crate) fn answer(core: &Core, query: Query, now: Instant) {
@@ -24,6 +25,15 @@ pub(crate) fn answer(core: &Core, query: Query, now: Instant) {
         Query::Macs(vni, reply) => drop(reply.send(macs(core, vni))),
         Query::Offload(all, reply) => drop(reply.send(offload::entries(core, all, now))),
         Query::Hardware(reply) => drop(reply.send(offload::hardware(core, now))),
+        Query::Metrics(reply) => {
+            let counts = offload::counts(core, now).into_iter();
+            let entries = counts.map(|((kind, verdict), count)| Entries {
+                kind: kind.to_owned(),
+                verdict: verdict.to_owned(),
+                count,
+            });
+            drop(reply.send((entries.collect(), core.totals())));
+        }
         Query::Check(reply) => drop(reply.send(offload::violations(core))),
         Query::Explain(subject, reply) => drop(reply.send(explain::steps(core, subject, now))),
         Query::Conditions(reply) => drop(reply.send(conditions(core, now))),
