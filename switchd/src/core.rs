@@ -163,9 +163,6 @@ impl Core {
             }
         }
         self.ledger.handle_read(asked, &self.model, now);
-        for key in self.ledger.poll_retries() {
-            self.reconciler.recreate(key);
-        }
         self.settle();
     }
 
@@ -370,6 +367,10 @@ impl Core {
 
     /// Carries consequences to where they act, until nothing is left to carry.
     fn settle(&mut self) {
+        self.ledger.settle(&self.model);
+        for key in self.ledger.poll_retries() {
+            self.reconciler.recreate(key);
+        }
         while let Some((key, object)) = self.gateway.poll_entry() {
             self.reconciler.desire(key, object);
         }

@@ -18,6 +18,9 @@ pub(super) enum Expectation {
     Hardware,
     /// It cannot or need not have it, because of this.
     Software(&'static str),
+    /// It cannot have it, whatever the flag says, because of this. A driver that is reloaded forgets its entries, and the
+    /// kernel keeps their flags.
+    Gone(&'static str),
     /// Its packets go to the CPU whatever its flag says, because of this.
     Cpu(&'static str),
     /// The kernel has no flag for it. This follows from what it consists of.
@@ -117,7 +120,7 @@ impl Switch<'_> {
     fn fdb(&self, entry: &FdbEntry) -> Expectation {
         let is_tunnel = self.model.link(entry.ifindex).is_some_and(|link| link.vxlan().is_some());
         if !self.backing.has(entry.ifindex) {
-            return Software(NOT_BACKED);
+            return Expectation::Gone(NOT_BACKED);
         }
         if entry.table == FdbTable::Bridge && entry.state == FdbState::Permanent {
             return Software("it is an address of this machine: its packets go to the CPU");

@@ -45,6 +45,8 @@ pub struct Ledger {
     hardware: Option<Hardware>,
     /// The ports of ASICs.
     ports: BTreeSet<Ifindex>,
+    /// An ASIC was here before: flags may be older than the one that is here now.
+    had_asic: bool,
 }
 
 #[derive(Debug)]
@@ -108,9 +110,11 @@ pub struct Standing {
 impl Ledger {
     /// Which ASIC there is; `None`: there is none. Everything is judged anew.
     pub fn handle_profile(&mut self, profile: Option<Profile>, model: &Model, now: Instant) {
+        let backing = if self.had_asic { Backing::default() } else { Backing::of(model) };
+        self.had_asic |= profile.is_some();
         self.hardware = profile.map(|profile| Hardware {
             profile,
-            backing: Backing::of(model),
+            backing,
             backing_is_stale: false,
             epoch: now,
             seen: IndexMap::default(),
@@ -122,7 +126,21 @@ impl Ledger {
             reading: false,
         });
         if let Some(hardware) = &mut self.hardware {
+            // First as if nothing were in doubt: what is not known cannot be made again.
+            let backing = std::mem::replace(&mut hardware.backing, Backing::of(model));
+            hardware.backing_is_stale = false;
             model.objects().for_each(|object| hardware.track(object.key(), &object, model, now));
+            hardware.backing = backing;
+            hardware.find_backing(model);
+        }
+    }
+
+    /// All that the kernel told of in one go has been handed over.
+    pub fn settle(&mut self, model: &Model) {
+        if let Some(hardware) = &mut self.hardware
+            && std::mem::take(&mut hardware.backing_is_stale)
+        {
+            hardware.find_backing(model);
         }
     }
 
@@ -375,10 +393,31 @@ impl Hardware {
     /// Whether nothing more is to be expected of the hardware.
     fn is_where_it_should_be(&mut self, object: &Object, model: &Model) -> bool {
         if std::mem::take(&mut self.backing_is_stale) {
-            self.backing = Backing::of(model);
+            self.find_backing(model);
         }
         matches!(object.verdict(), Verdict::InHardware | Verdict::Trapped)
             || !matches!(self.expectation(object, model), Expectation::Hardware)
+    }
+
+    /// Tunnels whose bridge gets a port of the ASIC (back) are offered to the driver anew. Of what it had before, for
+    /// instance before it was reloaded, the kernel may have kept the flags, and only making an entry again shows the truth.
+    fn find_backing(&mut self, model: &Model) {
+        let before = std::mem::replace(&mut self.backing, Backing::of(model));
+        for vxlan in model.links().filter(|link| link.vxlan().is_some()) {
+            if !self.backing.has(vxlan.index) || before.has(vxlan.index) {
+                continue;
+            }
+            for entry in model.fdb_of(vxlan.index) {
+                let key = entry.key();
+                if entry.offload.offloaded
+                    && entry.is_ours()
+                    && let Some(seen) = self.seen.get_mut(&key)
+                {
+                    seen.stage = Stage::Remaking;
+                    self.retries.push(key);
+                }
+            }
+        }
     }
 
     fn expectation(&self, object: &Object, model: &Model) -> Expectation {
@@ -406,6 +445,11 @@ impl Hardware {
             (Verdict::InHardware, Expectation::Cpu(why)) => {
                 standing.verdict = Verdict::Trapped;
                 standing.reason = why.to_owned();
+            }
+            (_, Expectation::Gone(why)) => {
+                standing.verdict = Verdict::Software;
+                standing.reason = why.to_owned();
+                standing.expected = false;
             }
             (Verdict::InHardware | Verdict::Trapped, _) => {}
             (_, Expectation::Derived(verdict, why)) => {

@@ -70,6 +70,7 @@ impl World {
             let object = self.known.get(&key);
             self.ledger.handle_object(&key, object.as_ref(), &self.known, self.now);
         }
+        self.ledger.settle(&self.known);
     }
 
     /// The driver sets the flags of an object and says nothing.
@@ -330,4 +331,35 @@ fn an_asic_that_appears_is_asked_for_and_everything_is_judged_anew() {
     assert_eq!(world.ledger.ports(&world.known).len(), 2);
     world.ledger.handle_profile(Some(profile(SPECTRUM)), &world.known, world.now);
     assert_eq!(world.verdict(&in_vxlan(1)), Verdict::Pending);
+}
+
+#[test]
+fn flags_that_outlive_a_reload_of_the_driver_are_not_believed_and_the_entries_made_again() {
+    let mut world = World::on(SPECTRUM);
+    world.tell(in_vxlan(1));
+    world.flag(&in_vxlan(1), TAKEN);
+    world.pass(ITS_TIME);
+    let Some(Object::Link(port)) = world.known.get(&Key::Link(PORT)) else { unreachable!() };
+    world.vanish(&Object::Link(port.clone()));
+    assert_eq!(world.verdict(&in_vxlan(1)), Verdict::Software, "the port is gone, the flag is not");
+    world.tell(Object::Link(port.clone()));
+    assert_eq!(world.ledger.poll_retries(), [in_vxlan(1).key()]);
+
+    // The same when the daemon was told in between that there is no ASIC any more.
+    world.vanish(&Object::Link(port.clone()));
+    world.ledger.handle_profile(None, &world.known, world.now);
+    world.tell(Object::Link(port));
+    world.ledger.handle_profile(Some(profile(SPECTRUM)), &world.known, world.now);
+    assert_eq!(world.ledger.poll_retries(), [in_vxlan(1).key()]);
+}
+
+#[test]
+fn what_a_former_run_left_in_hardware_is_believed_at_the_start() {
+    let mut world = World::on(SPECTRUM);
+    world.tell(in_vxlan(1));
+    world.flag(&in_vxlan(1), TAKEN);
+    world.pass(ITS_TIME);
+    let mut ledger = Ledger::default();
+    ledger.handle_profile(Some(profile(SPECTRUM)), &world.known, world.now);
+    assert_eq!(ledger.poll_retries(), []);
 }
