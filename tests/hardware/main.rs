@@ -5,8 +5,9 @@
 mod devlink;
 mod fabric;
 mod lab_itself;
-mod ledger;
 mod link_frames;
 mod netdevsim;
 mod rocker;
 mod spectrum;
+mod switchd_spectrum;
+mod witness;

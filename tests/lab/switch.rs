@@ -43,13 +43,7 @@ impl Switch {
     /// # Errors
     /// switchctl failed or printed no JSON.
     pub fn show(&self, what: &str) -> Result<Value> {
-        let mut words: Vec<_> = std::iter::once("show").chain(what.split_whitespace()).collect();
-        words.push("--json");
-        let output = switchctl(&self.node, &words)?;
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "switchctl show {what}: {} {complaint}", output.status);
-        node::parse(what, &text)
+        ask(&self.node, &format!("show {what}"))
     }
 
     /// Kills it in the middle of whatever it does.
@@ -124,6 +118,18 @@ impl Switch {
             answer
         })
     }
+}
+
+/// What `switchctl WORDS --json` prints in `node`.
+///
+/// # Errors
+/// switchctl failed or printed no JSON.
+pub fn ask(node: &Node, words: &str) -> Result<Value> {
+    let all: Vec<_> = words.split_whitespace().chain(["--json"]).collect();
+    let output = switchctl(node, &all)?;
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "switchctl {words}: {} {complaint}", output.status);
+    node::parse(words, &String::from_utf8_lossy(&output.stdout))
 }
 
 /// Runs switchctl against the switchd of `node`, which need not be running.

@@ -47,6 +47,17 @@ impl Frr {
         self.node.run_words(&["vtysh", "--vty_socket", &socket, "-c", command])
     }
 
+    /// Changes the configuration: `commands`, one after the other, below `configure terminal`.
+    ///
+    /// # Errors
+    /// vtysh failed.
+    pub fn configure(&self, commands: &[&str]) -> Result {
+        let socket = self.dir.display().to_string();
+        let mut words = vec!["vtysh", "--vty_socket", &socket, "-c", "configure terminal"];
+        commands.iter().for_each(|command| words.extend(["-c", command]));
+        self.node.run_words(&words).map(drop)
+    }
+
     /// What `show WHAT json` prints.
     ///
     /// # Errors
