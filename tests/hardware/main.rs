@@ -8,3 +8,4 @@ mod ledger;
 mod netdevsim;
 mod rocker;
 mod spectrum;
+mod speed;

@@ -44,9 +44,16 @@ fn cache() -> PathBuf {
 }
 
 /// In the order in which `kernel.sh` puts them together.
-const INPUTS: [&str; 4] = [
+const INPUTS: [&str; 11] = [
     include_str!("kernel.sh"),
     include_str!("init.sh"),
-    include_str!("../kernel/mlxfake.c"),
     include_str!("../kernel/rocker.patch"),
+    include_str!("../kernel/mlxfake/Makefile"),
+    include_str!("../kernel/mlxfake/mlxfake.h"),
+    include_str!("../kernel/mlxfake/main.c"),
+    include_str!("../kernel/mlxfake/bus.c"),
+    include_str!("../kernel/mlxfake/registers.c"),
+    include_str!("../kernel/mlxfake/tables.c"),
+    include_str!("../kernel/mlxfake/wires.c"),
+    include_str!("../kernel/mlxfake/debugfs.c"),
 ];

@@ -13,7 +13,11 @@ cd "$cache"
 exec 9>lock
 flock 9
 
-inputs="$here/kernel.sh $here/init.sh $here/../kernel/mlxfake.c $here/../kernel/rocker.patch"
+kernel=$here/../kernel
+inputs="$here/kernel.sh $here/init.sh $kernel/rocker.patch"
+for file in Makefile mlxfake.h main.c bus.c registers.c tables.c wires.c debugfs.c; do
+  inputs="$inputs $kernel/mlxfake/$file"
+done
 # shellcheck disable=SC2086 # a list of words
 hash=$(cat $inputs | sha256sum | cut -c1-12)
 for result in *-"$hash"; do
@@ -73,8 +77,6 @@ if [ ! -e "$build/unpacked" ]; then
   ln -s "../$drivers/ethernet/mellanox/mlxsw" "$build/spectrum/mlxsw"
   mv "$build"/linux-source-6.1/lib/*.c "$build/spectrum/library/"
   echo 'obj-m += objagg.o parman.o' >"$build/spectrum/library/Makefile"
-  # shellcheck disable=SC2016 # make expands it
-  printf 'obj-m += mlxfake.o\nccflags-y += -I$(src)/../mlxsw\n' >"$build/spectrum/fake/Makefile"
   echo 'obj-m += library/ mlxsw/ fake/' >"$build/spectrum/Makefile"
   touch "$build/unpacked"
 fi
@@ -82,9 +84,11 @@ fi
 say "build rocker, netdevsim, mlxsw and mlxfake"
 rm -rf "${build:?}/$drivers/ethernet/rocker"
 cp -r "$build/rocker.orig" "$build/$drivers/ethernet/rocker"
-patch -s -d "$build/linux-source-6.1" -p1 <"$here/../kernel/rocker.patch"
-cmp -s "$here/../kernel/mlxfake.c" "$build/spectrum/fake/mlxfake.c" ||
-  cp "$here/../kernel/mlxfake.c" "$build/spectrum/fake/mlxfake.c"
+patch -s -d "$build/linux-source-6.1" -p1 <"$kernel/rocker.patch"
+for file in "$kernel"/mlxfake/*; do
+  # Unchanged files keep their times, so that make leaves them alone.
+  cmp -s "$file" "$build/spectrum/fake/${file##*/}" || cp "$file" "$build/spectrum/fake/"
+done
 
 make_modules() {
   folder=$1

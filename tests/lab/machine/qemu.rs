@@ -102,7 +102,7 @@ fn arguments(plan: &Plan<'_>, image: &Image) -> Vec<String> {
         (
             "-append",
             format!(
-                "console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 random.trust_cpu=on mitigations=off \
+                "console=ttyS0 quiet loglevel=4 panic=-1 net.ifnames=0 random.trust_cpu=on mitigations=off init_on_alloc=0 apparmor=0 audit=0 \
                  lab.agent={} lab.modules={} lab.dir={lab_dir} lab.log={dir}/kernel.log",
                 text(plan.agent),
                 text(&image.modules),
