@@ -5,7 +5,7 @@
 mod fabric;
 mod lab_itself;
 mod ledger;
+mod link_frames;
 mod netdevsim;
 mod rocker;
 mod spectrum;
-mod speed;

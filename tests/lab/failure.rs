@@ -48,12 +48,15 @@ pub(crate) fn keep(dir: &Path) -> io::Result<PathBuf> {
     Ok(kept)
 }
 
-/// Regular files; sockets and the like cannot be copied and tell nothing.
+/// Regular files; sockets and the like cannot be copied and tell nothing. Nor do the attributes that QEMU keeps for a
+/// machine's files in directories of its own.
 fn walk(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
         match entry.file_type() {
-            Ok(kind) if kind.is_dir() => files.extend(walk(&entry.path())),
+            Ok(kind) if kind.is_dir() && entry.file_name() != ".virtfs_metadata" => {
+                files.extend(walk(&entry.path()));
+            }
             Ok(kind) if kind.is_file() => files.push(entry.path()),
             _ => {}
         }

@@ -15,6 +15,8 @@ pub struct FdbEntry {
     pub device: String,
     /// The remote VTEP.
     pub destination: Option<String>,
+    /// The VLAN, in a bridge that filters by it.
+    pub vlan: Option<u64>,
     /// Whether the bridge holds it (`master`) rather than the device (`self`).
     pub bridge: bool,
     /// `permanent`, `static`, or empty.
@@ -47,6 +49,8 @@ pub struct Route {
     pub gateways: Vec<String>,
     /// Who made it: `bgp`, `kernel`, `static`.
     pub protocol: String,
+    /// What became of it in hardware (`rt_offload`, `rt_trap`, `rt_offload_failed`), and of its next hops (`offload`).
+    pub flags: BTreeSet<String>,
 }
 
 /// All FDB entries of a device, the bridge's and its own.
@@ -60,6 +64,7 @@ pub fn fdb(node: &Node, device: &str) -> Result<BTreeSet<FdbEntry>> {
             mac: text(row, "mac"),
             device: device.into(),
             destination: optional(row, "dst"),
+            vlan: row.get("vlan").and_then(Value::as_u64),
             bridge: row.get("master").is_some(),
             state: text(row, "state"),
             flags: strings(row, "flags").into_iter().collect(),
@@ -106,13 +111,26 @@ pub fn remote_neighbors(node: &Node) -> Result<BTreeSet<Neighbor>> {
 /// # Errors
 /// `ip` failed.
 pub fn routes(node: &Node, family: u8) -> Result<BTreeSet<Route>> {
-    let entries = node.json(&format!("ip -{family} -j route show"))?;
+    routes_of(node, family, "main")
+}
+
+/// Any table, by name or number; `family` is 4 or 6.
+///
+/// # Errors
+/// `ip` failed.
+pub fn routes_of(node: &Node, family: u8, table: &str) -> Result<BTreeSet<Route>> {
+    let entries = node.json(&format!("ip -{family} -j route show table {table}"))?;
     Ok(rows(&entries)
         .map(|row| {
             let hops =
                 row.get("nexthops").map(|hops| rows(hops).collect::<Vec<_>>()).unwrap_or_default();
-            let gateways = hops.iter().chain([&row]).filter_map(|hop| gateway(hop)).collect();
-            Route { prefix: text(row, "dst"), gateways, protocol: text(row, "protocol") }
+            let all = || hops.iter().chain([&row]);
+            Route {
+                prefix: text(row, "dst"),
+                gateways: all().filter_map(|hop| gateway(hop)).collect(),
+                protocol: text(row, "protocol"),
+                flags: all().flat_map(|hop| strings(hop, "flags")).collect(),
+            }
         })
         .collect())
 }

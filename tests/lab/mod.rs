@@ -110,6 +110,14 @@ impl Lab {
         Ok(())
     }
 
+    /// Plugs the test itself into a port of a machine's node, to send and see frames byte by byte.
+    ///
+    /// # Errors
+    /// The node is not in a machine, or the port cannot be made.
+    pub fn probe(&self, node: &Node, port: &str) -> Result<machine::Probe> {
+        machine::probe(machine::End { node, port })
+    }
+
     fn machines_are_healthy(&self) -> Result {
         self.machines().iter().find_map(Machine::complaint).map_or(Ok(()), Err)
     }
@@ -132,7 +140,7 @@ impl Drop for Lab {
         if std::thread::panicking() {
             self.keep_evidence();
         }
-        self.machines().iter().for_each(Machine::power_off);
+        self.machines().iter().for_each(Machine::shutdown);
         node::remove_all(&self.prefix);
     }
 }

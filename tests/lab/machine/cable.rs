@@ -5,7 +5,7 @@
 
 use serde_json::json;
 
-use super::{Machine, SWITCH_NETNS, hardware::FarEnd};
+use super::{Machine, Probe, SWITCH_NETNS, hardware::FarEnd};
 use crate::{LabError, Node, Result, ensure, node};
 
 /// A network client of QEMU that waits for a cable.
@@ -52,14 +52,7 @@ pub(crate) fn plug(left: End<'_>, right: End<'_>) -> Result {
             for (machine, port, local, remote) in
                 [(&one, &port, &paths[0], &paths[1]), (&other, &far, &paths[1], &paths[0])]
             {
-                machine.plug(
-                    port,
-                    &json!({
-                        "type": "dgram",
-                        "local": { "type": "unix", "path": local },
-                        "remote": { "type": "unix", "path": remote },
-                    }),
-                )?;
+                machine.plug(port, &datagrams(local, remote))?;
             }
         }
     }
@@ -67,6 +60,27 @@ pub(crate) fn plug(left: End<'_>, right: End<'_>) -> Result {
         end.node.run(&format!("ip link set {} up", end.port))?;
     }
     Ok(())
+}
+
+/// Plugs the test itself into a port of a machine.
+pub(crate) fn probe(end: End<'_>) -> Result<Probe> {
+    let name = format!("{} of {}", end.port, end.node.name());
+    let (machine, port) = qemu_port(socket(end)?, end)?;
+    let path = machine.cable_path(&port);
+    let own = format!("{path}-probe");
+    let probe = Probe::bind(name, &own, path.clone())?;
+    machine.plug(&port, &datagrams(&path, &own))?;
+    end.node.run(&format!("ip link set {} up", end.port))?;
+    Ok(probe)
+}
+
+/// A backend of QEMU: each frame is one datagram of a unix socket.
+fn datagrams(local: &str, remote: &str) -> serde_json::Value {
+    json!({
+        "type": "dgram",
+        "local": { "type": "unix", "path": local },
+        "remote": { "type": "unix", "path": remote },
+    })
 }
 
 fn socket(end: End<'_>) -> Result<Socket> {

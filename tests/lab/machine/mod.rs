@@ -8,9 +8,11 @@
 //! namespaces in it. Both are [`Node`]s like any other, and [`Lab::link`](crate::Lab::link) joins any two.
 
 mod cable;
+mod chip;
 mod conversation;
 mod hardware;
 mod image;
+mod probe;
 pub mod protocol;
 mod qemu;
 mod qmp;
@@ -28,9 +30,11 @@ use std::{
 
 use serde_json::{Value, json};
 
-pub(crate) use cable::{End, plug};
+pub(crate) use cable::{End, plug, probe};
+pub use chip::{RockerTable, SpectrumTable};
 pub use conversation::RemoteProgram;
 pub use hardware::{Chip, Hardware};
+pub use probe::{Frame, Probe};
 
 use crate::{LabError, Node, Result, ensure, require};
 use {conversation::Conversation, image::Image, protocol::Request, qemu::Qemu, qmp::Qmp};
@@ -202,18 +206,6 @@ impl Machine {
         qmp.insert(connected).execute(command, arguments)
     }
 
-    /// The flows of the rocker's tables with their hits: what the chip itself has forwarded.
-    ///
-    /// # Errors
-    /// There is no rocker.
-    pub fn rocker_flows(&self, table: RockerTable) -> Result<Vec<Value>> {
-        let flows = self.qmp(
-            "query-rocker-of-dpa-flows",
-            &json!({ "name": hardware::ROCKER, "tbl-id": table as u32 }),
-        )?;
-        Ok(flows.as_array().cloned().unwrap_or_default())
-    }
-
     /// Says that the kernel is made to complain from here on: its words no longer fail the test.
     pub fn forgive_complaints(&self) {
         self.inner.forgiven.store(true, Ordering::Relaxed);
@@ -226,8 +218,8 @@ impl Machine {
         (!forgiven).then(|| LabError::Machine { name: self.inner.name.clone(), problem })
     }
 
-    /// Pulls its plug.
-    pub(crate) fn power_off(&self) {
+    /// Pulls its plug, before the test ends: another machine may want the core.
+    pub fn shutdown(&self) {
         self.inner.qemu.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
@@ -285,17 +277,6 @@ impl Machine {
         log.write_all(&output.0)?;
         Ok(log.write_all(&output.1)?)
     }
-}
-
-/// Tables of the rocker, by their OF-DPA number.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RockerTable {
-    /// VLANs of ports.
-    Vlan = 10,
-    /// IPv4 routes.
-    UnicastRouting = 30,
-    /// MAC addresses.
-    Bridging = 50,
 }
 
 /// The agent that cargo built with the test.
