@@ -140,7 +140,10 @@ impl Drop for Lab {
         if std::thread::panicking() {
             self.keep_evidence();
         }
-        self.machines().iter().for_each(Machine::shutdown);
+        for machine in self.machines().iter() {
+            // Complaints have been looked at, if anyone still wants to know.
+            let _ = machine.shutdown();
+        }
         node::remove_all(&self.prefix);
     }
 }

@@ -149,7 +149,7 @@ fn after_a_reload_of_the_driver_nothing_is_in_hardware_until_it_is_made_again() 
 }
 
 #[test]
-fn an_ipv6_underlay_is_offloaded_on_every_generation_of_the_chip() -> Result {
+fn an_ipv6_underlay_is_offloaded_by_the_first_and_by_the_third_generation_of_the_chip() -> Result {
     Lab::run(|lab| {
         let chips = [Chip::Spectrum1, Chip::Spectrum3];
         for chip in chips {
@@ -171,7 +171,7 @@ fn an_ipv6_underlay_is_offloaded_on_every_generation_of_the_chip() -> Result {
             )?;
             machine.shell(&add_station(STATION, "fd00::2"))?;
             wait_until_offloaded(&machine, STATION, 2)?;
-            machine.shutdown();
+            machine.shutdown()?;
         }
         Ok(())
     })

@@ -14,7 +14,7 @@ fn routes_are_in_hardware_when_their_next_hop_is_known_and_trapped_before() -> R
         let machine = router(lab)?;
         machine.shell(
             "ip route add 10.1.0.0/16 via 192.0.2.2
-            ip route add 10.2.0.0/16 via 192.0.2.9
+            ip route add 10.2.0.0/16 via 198.51.100.9
             ip route add 10.3.0.0/16 nexthop via 192.0.2.2 nexthop via 192.0.2.6
             ip route add blackhole 10.4.0.0/16
             ip nexthop add id 1 via 192.0.2.2 dev port1
@@ -118,6 +118,7 @@ fn router(lab: &Lab) -> Result<Machine> {
         for n in 1 2; do ip link set port$n up; done
         ip address add 192.0.2.1/30 dev port1
         ip address add 192.0.2.5/30 dev port2
+        ip address add 198.51.100.1/24 dev port2
         ip address add fd00:1::1/64 dev port1 nodad
         ip neigh add 192.0.2.2 lladdr 02:00:00:00:00:12 dev port1 nud permanent
         ip neigh add 192.0.2.6 lladdr 02:00:00:00:00:16 dev port2 nud permanent

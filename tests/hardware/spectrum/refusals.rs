@@ -48,7 +48,13 @@ fn all_vnis_must_agree_and_snooping_must_be_off() -> Result {
             bridge vlan add dev vx20 vid 20 pvid untagged",
         )?;
         ensure!(said.contains("Conflicting NVE tunnels configuration"), "{said}");
-        let said = refusal(&machine, "ip link set br0 type bridge mcast_snooping 1")?;
+        let said = refusal(
+            &machine,
+            "ip link del vx20
+            ip link set vx10 nomaster
+            ip link set br0 type bridge mcast_snooping 1
+            ip link set vx10 master br0",
+        )?;
         ensure!(
             said.contains("Multicast can not be enabled on a bridge with a VxLAN device"),
             "{said}"

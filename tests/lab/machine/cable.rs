@@ -37,7 +37,7 @@ enum Socket {
 /// Joins two ends of which at least one is in a machine.
 pub(crate) fn plug(left: End<'_>, right: End<'_>) -> Result {
     match (socket(left)?, socket(right)?) {
-        (Socket::Machine(a), Socket::Machine(b)) if a.is(&b) => veth(&a, left, right)?,
+        (Socket::Machine(a), Socket::Machine(b)) if a.is(&b) => veth(left, right)?,
         (Socket::Wire { machine, device }, Socket::Machine(other)) if machine.is(&other) => {
             rename(&machine, &device, right)?;
         }
@@ -101,15 +101,11 @@ fn socket(end: End<'_>) -> Result<Socket> {
     }
 }
 
-fn veth(machine: &Machine, left: End<'_>, right: End<'_>) -> Result {
-    let command = format!(
-        "ip link add {} netns {} type veth peer name {} netns {}",
-        left.port,
-        left.node.netns(),
-        right.port,
-        right.node.netns()
-    );
-    machine.switch().run(&command).map(drop)
+/// Run in the left end's namespace: elsewhere, a device of that name would be in the way.
+fn veth(left: End<'_>, right: End<'_>) -> Result {
+    let (port, far, netns) = (left.port, right.port, right.node.netns());
+    let command = format!("ip link add {port} type veth peer name {far} netns {netns}");
+    left.node.run(&command).map(drop)
 }
 
 /// Makes a device of the machine's own namespace the `end`.

@@ -219,8 +219,15 @@ impl Machine {
     }
 
     /// Pulls its plug, before the test ends: another machine may want the core.
-    pub fn shutdown(&self) {
+    ///
+    /// # Errors
+    /// Its kernel had complained.
+    pub fn shutdown(&self) -> Result {
+        let complaint = self.complaint();
+        // From here on its end is no news.
+        self.forgive_complaints();
         self.inner.qemu.lock().unwrap_or_else(PoisonError::into_inner).take();
+        complaint.map_or(Ok(()), Err)
     }
 
     pub(crate) fn is(&self, other: &Self) -> bool {

@@ -4,6 +4,7 @@
  * arrives there, and what is sent there is given to the CPU as if the chip had trapped it, not marked as forwarded. So
  * Linux forwards everything in software, and packets really get to where the chip would have sent them.
  */
+#include <linux/ethtool.h>
 #include <linux/if_vlan.h>
 
 #include "mlxfake.h"
@@ -257,6 +258,19 @@ static const struct net_device_ops wire_ops = {
 	.ndo_validate_addr = eth_validate_addr,
 };
 
+/* A bond of wires, at the far end, negotiates only over links of known speed. */
+static int wire_get_link_ksettings(struct net_device *dev, struct ethtool_link_ksettings *settings)
+{
+	settings->base.speed = SPEED_100000;
+	settings->base.duplex = DUPLEX_FULL;
+	return 0;
+}
+
+static const struct ethtool_ops wire_ethtool_ops = {
+	.get_link = ethtool_op_get_link,
+	.get_link_ksettings = wire_get_link_ksettings,
+};
+
 static int add_wire(struct mlxfake *fake, u16 local_port)
 {
 	struct mlxfake_port *port = &fake->ports[local_port];
@@ -273,6 +287,7 @@ static int add_wire(struct mlxfake *fake, u16 local_port)
 	wire->fake = fake;
 	wire->local_port = local_port;
 	dev->netdev_ops = &wire_ops;
+	dev->ethtool_ops = &wire_ethtool_ops;
 	dev->max_mtu = 10240;
 	dev->features |= NETIF_F_LLTX;
 	eth_hw_addr_random(dev);
