@@ -8,4 +8,5 @@ mod ledger;
 mod link_frames;
 mod netdevsim;
 mod rocker;
+mod single_vxlan_device;
 mod spectrum;
