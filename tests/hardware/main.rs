@@ -5,9 +5,11 @@
 mod devlink;
 mod fabric;
 mod lab_itself;
+mod ledger;
 mod link_frames;
 mod netdevsim;
 mod rocker;
+mod single_vxlan_device;
 mod spectrum;
 mod switchd_spectrum;
 mod witness;

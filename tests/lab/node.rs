@@ -134,7 +134,8 @@ pub(crate) fn host(command: &str) -> Result<String> {
     checked("host", &words, output)
 }
 
-fn checked(node: &str, words: &[&str], output: Output) -> Result<String> {
+/// What a command printed, provided that it ended with 0.
+pub(crate) fn checked(node: &str, words: &[&str], output: Output) -> Result<String> {
     if !output.status.success() {
         let mut stderr = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         if stderr.is_empty() {

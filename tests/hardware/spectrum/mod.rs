@@ -6,6 +6,7 @@
 mod gateway;
 mod layer2;
 mod layer3;
+mod platform;
 mod refusals;
 
 use lab::{

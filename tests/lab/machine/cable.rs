@@ -158,6 +158,37 @@ fn splice(machine: &Machine, one: &str, other: &str) -> Result {
 }
 
 impl Machine {
+    /// Cuts the cable at a front panel port: its link goes down.
+    ///
+    /// # Errors
+    /// There is no such port, or nothing can be plugged into it.
+    pub fn cut(&self, port: &str) -> Result {
+        self.set_link(port, false)
+    }
+
+    /// Mends what [`Machine::cut`] has cut.
+    ///
+    /// # Errors
+    /// There is no such port.
+    pub fn mend(&self, port: &str) -> Result {
+        self.set_link(port, true)
+    }
+
+    fn set_link(&self, port: &str, up: bool) -> Result {
+        match socket(End { node: &self.switch(), port })? {
+            Socket::Qemu { port, .. } => {
+                self.qmp("set_link", &json!({ "name": port.netdev, "up": up })).map(drop)
+            }
+            Socket::Wire { device, .. } => {
+                let state = if up { "up" } else { "down" };
+                self.switch().run(&format!("ip link set {device} {state}")).map(drop)
+            }
+            Socket::Host | Socket::Machine(_) => {
+                Err(LabError::Unexpected(format!("{} has no front panel port {port}", self.name())))
+            }
+        }
+    }
+
     /// A NIC that nobody uses yet, and its device's name in the machine.
     fn take_nic(&self) -> Result<(Port, String)> {
         let index = self.next_nic();

@@ -36,7 +36,7 @@ pub use conversation::RemoteProgram;
 pub use hardware::{Chip, Hardware};
 pub use probe::{Frame, Probe};
 
-use crate::{LabError, Node, Result, ensure, require};
+use crate::{LabError, Node, Result, ensure, node, require};
 use {conversation::Conversation, image::Image, protocol::Request, qemu::Qemu, qmp::Qmp};
 
 /// The name of a machine's own network namespace.
@@ -58,6 +58,7 @@ struct Inner {
     qmp: Mutex<Option<Qmp>>,
     /// Whether the hardware has been set up; held while it is.
     up: Mutex<bool>,
+    patience: Mutex<Duration>,
     next_nic: AtomicUsize,
     next_output: AtomicUsize,
     /// A complaint of the kernel that a test has provoked on purpose is not counted.
@@ -90,6 +91,7 @@ impl Machine {
                 qemu: Mutex::new(Some(qemu)),
                 qmp: Mutex::default(),
                 up: Mutex::new(false),
+                patience: Mutex::new(COMMAND_TIMEOUT),
                 next_nic: AtomicUsize::new(0),
                 next_output: AtomicUsize::new(0),
                 forgiven: AtomicBool::new(false),
@@ -117,12 +119,16 @@ impl Machine {
             return Ok(());
         }
         self.inner.conversation.wait_until_ready(BOOT_TIMEOUT)?;
-        // Set before: the commands below come here again.
+        let setup = BASICS.to_owned() + &self.hardware().setup().unwrap_or_default();
+        let words = ["sh", "-c", &setup];
+        node::checked(&self.inner.name, &words, self.output_once_up(SWITCH_NETNS, &words)?)?;
         *up = true;
-        drop(up);
-        let mut commands = BASICS.to_owned();
-        commands += &self.hardware().setup().unwrap_or_default();
-        self.switch().run_words(&["sh", "-c", &commands]).map(drop)
+        Ok(())
+    }
+
+    /// Sets how long a command may take from here on; a driver that hangs with the RTNL lock hangs every command.
+    pub fn set_patience(&self, patience: Duration) {
+        *self.inner.patience.lock().unwrap_or_else(PoisonError::into_inner) = patience;
     }
 
     /// The machine's own namespace: the switch, with its front panel ports.
@@ -160,6 +166,16 @@ impl Machine {
         stderr: &Path,
     ) -> Result<RemoteProgram> {
         self.wait_until_up()?;
+        self.spawn_once_up(netns, words, stdout, stderr)
+    }
+
+    fn spawn_once_up(
+        &self,
+        netns: &str,
+        words: &[&str],
+        stdout: &Path,
+        stderr: &Path,
+    ) -> Result<RemoteProgram> {
         self.inner.conversation.start_program(|id| Request::Run {
             id,
             netns: (netns != SWITCH_NETNS).then(|| netns.into()),
@@ -172,13 +188,18 @@ impl Machine {
     /// Runs a program to its end.
     pub(crate) fn output(&self, netns: &str, words: &[&str]) -> Result<Output> {
         self.wait_until_up()?;
+        self.output_once_up(netns, words)
+    }
+
+    fn output_once_up(&self, netns: &str, words: &[&str]) -> Result<Output> {
+        let patience = *self.inner.patience.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.inner.next_output.fetch_add(1, Ordering::Relaxed);
         let file = |what: &str| self.inner.dir.join(format!("command-{number}.{what}"));
         let (stdout, stderr) = (file("out"), file("err"));
         fs::write(&stdout, "")?;
         fs::write(&stderr, "")?;
         let ended =
-            self.spawn(netns, words, &stdout, &stderr).and_then(|run| run.wait(COMMAND_TIMEOUT));
+            self.spawn_once_up(netns, words, &stdout, &stderr).and_then(|run| run.wait(patience));
         let output = (fs::read(&stdout)?, fs::read(&stderr)?);
         fs::remove_file(&stdout)?;
         fs::remove_file(&stderr)?;
@@ -301,7 +322,7 @@ const SOCKETS: usize = 6;
 /// A boot takes 4 s alone, and up to 10 s on two busy cores.
 const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A driver that hangs with the RTNL lock hangs every command after it.
+/// See [`Machine::set_patience`].
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// What every namespace of the host has, too.
