@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use lab::{Hardware, Lab, LabError, Node, PATIENCE, Result, ensure, eventually};
+use lab::{Hardware, Lab, LabError, Node, PATIENCE, Process, Result, ensure, eventually};
 use serde_json::Value;
 
 const SIMULATED: &str = "netdevsim/netdevsim10";
@@ -91,15 +91,28 @@ fn what_is_set_on_a_simulated_device_is_set() -> Result {
 }
 
 #[test]
-fn a_simulated_reporter_in_error_is_recovered() -> Result {
+fn a_simulated_reporter_in_error_is_announced_and_recovered() -> Result {
     Lab::run(|lab| {
         let machine = lab.machine("switch", Hardware::netdevsim(&["port1"]))?;
         let switch = machine.switch();
         let health = "/sys/kernel/debug/netdevsim/netdevsim10/health";
         switch.run(&format!("devlink health set {SIMULATED} reporter dummy auto_recover false"))?;
+        let monitor = Process::start(&switch, "monitor", &[&example("devlink")?, "monitor"])?;
+        eventually(PATIENCE, || {
+            ensure!(monitor.output()?.contains("listening"), "the monitor does not listen");
+            Ok(())
+        })?;
         machine.shell(&format!("echo broken >{health}/break_health"))?;
         let broken = devlink(&switch, &format!("health {SIMULATED}"))?;
         ensure!(broken.contains("\"state\":\"error\""), "no reporter is in error: {broken}");
+        eventually(PATIENCE, || {
+            let told = monitor.output()?;
+            let error = told
+                .lines()
+                .any(|line| line.starts_with("Health(") && line.contains("state: Error"));
+            ensure!(error, "the monitor has not told of the error: {told}");
+            Ok(())
+        })?;
         assert_read_alike(&switch, SIMULATED, without_counters)?;
         devlink(&switch, &format!("recover {SIMULATED} dummy"))?;
         let recovered = devlink(&switch, &format!("health {SIMULATED}"))?;

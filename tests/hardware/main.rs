@@ -7,6 +7,7 @@ mod fabric;
 mod lab_itself;
 mod ledger;
 mod link_frames;
+mod metrics;
 mod netdevsim;
 mod rocker;
 mod single_vxlan_device;

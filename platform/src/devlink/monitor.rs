@@ -38,7 +38,8 @@ impl Monitor {
     }
 
     /// Waits for notifications and returns those that are there; `None` once it is stopped. After
-    /// [`GenetlinkError::Overrun`], read anew what you know of the devices, and go on receiving.
+    /// [`GenetlinkError::Overrun`], what was still waiting is thrown away, because it may be older than what was lost: read
+    /// anew what you know of the devices, and go on receiving.
     pub fn receive(&mut self) -> Result<Option<Vec<Report>>, GenetlinkError> {
         if !self.wait()? {
             return Ok(None);
@@ -47,12 +48,28 @@ impl Monitor {
         for _ in 0..BURST {
             let more = self.socket.notifications(|command, attributes| {
                 reports.extend(Report::decode(command, attributes));
-            })?;
-            if !more {
-                break;
+            });
+            match more {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(GenetlinkError::Overrun) => {
+                    self.discard()?;
+                    return Err(GenetlinkError::Overrun);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(Some(reports))
+    }
+
+    fn discard(&mut self) -> Result<(), GenetlinkError> {
+        loop {
+            match self.socket.notifications(|_, _| {}) {
+                Ok(true) | Err(GenetlinkError::Overrun) => {}
+                Ok(false) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// Whether there is something to receive; `false` once it is stopped.

@@ -265,3 +265,45 @@ fn io_error(operation: &'static str, error: &io::Error) -> GenetlinkError {
     let errno = Errno::from_raw(error.raw_os_error().unwrap_or_default());
     GenetlinkError::Io { operation, errno }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::genetlink::golden;
+
+    /// How the kernel answered, by a capture.
+    fn answer(name: &str) -> Result<Option<String>, (Errno, Option<String>)> {
+        let message = golden(name).pop().unwrap();
+        acknowledgement(&Messages(&message).next().unwrap())
+    }
+
+    #[test]
+    fn a_refusal_keeps_the_words_of_the_driver() {
+        let words = "mlxsw_spectrum: Policer burst size is not power of two".to_owned();
+        assert_eq!(
+            answer("spectrum.set_policer_refused.refusal"),
+            Err((Errno::EINVAL, Some(words)))
+        );
+    }
+
+    #[test]
+    fn a_refusal_without_words_has_its_number() {
+        assert_eq!(answer("spectrum.fec.refusal"), Err((Errno::EOPNOTSUPP, None)));
+    }
+
+    #[test]
+    fn a_yes_with_a_reservation_is_not_taken_for_a_plain_yes() {
+        let words = "leftover: Cannot change action of non-drop traps. Skipping".to_owned();
+        assert_eq!(answer("spectrum.set_trap_refused.refusal"), Ok(Some(words)));
+    }
+
+    #[test]
+    fn an_acknowledgement_that_is_cut_off_anywhere_does_not_panic() {
+        let whole = golden("spectrum.set_policer_refused.refusal").pop().unwrap();
+        for length in 16..whole.len() {
+            let mut cut = whole[..length].to_vec();
+            cut[..4].copy_from_slice(&u32::try_from(length).unwrap().to_ne_bytes());
+            Messages(&cut).for_each(|message| drop(acknowledgement(&message)));
+        }
+    }
+}

@@ -94,12 +94,10 @@ for name, command in CASES:
     answers = [message for kind, sequence, message in received if kind > CONTROL and sequence in asked]
     refusals = [message for kind, sequence, message in received
                 if kind == ERROR and sequence in asked and (message[16:20] != bytes(4) or message[7] & 2)]
-    if answers and result.stdout:
-        write(f"{name}.reply", f"answer to `{command}`", answers)
     if refusals and not answers:
         write(f"{name}.refusal", f"answer to `{command}`", refusals)
-    if result.stdout.strip().startswith(("{", "[")):
-        open(f"{prefix}.{name}.json", "w").write(result.stdout.strip() + "\n")
-    elif result.stdout and answers:
-        open(f"{prefix}.{name}.txt", "w").write(result.stdout)
+    if answers and result.stdout and name != "reload":
+        write(f"{name}.reply", f"answer to `{command}`", answers)
+        extension = "json" if result.stdout.strip().startswith(("{", "[")) else "txt"
+        open(f"{prefix}.{name}.{extension}", "w").write(result.stdout.rstrip("\n") + "\n")
     print(name, len(answers), len(refusals), result.returncode, result.stderr.strip())
