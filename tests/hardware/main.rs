@@ -5,7 +5,6 @@
 mod devlink;
 mod fabric;
 mod lab_itself;
-mod ledger;
 mod link_frames;
 mod metrics;
 mod netdevsim;
