@@ -100,7 +100,7 @@ fn is_news(entry: &OffloadEntry) -> bool {
 fn objects(core: &Core) -> impl Iterator<Item = Object> {
     let model = core.model();
     let missing = core.missing().filter(|object| model.get(&object.key()).is_none()).cloned();
-    model.objects().filter(|object| has_verdict(object)).chain(missing)
+    model.objects().filter(has_verdict).chain(missing)
 }
 
 /// Addresses and rules are never in hardware themselves: what follows from them is.

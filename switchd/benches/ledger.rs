@@ -1,0 +1,135 @@
+//! What the ledger costs while 100,000 entries are programmed: the daemon's core and the kernel's own tables, with a switch
+//! that the ledger watches and without one, in turns in the same run. Needs root.
+//!
+//! The machine has no ASIC, so a port of one is pretended: the flags never come, and the ledger looks for each of them as
+//! often as it ever does. That is its worst case; the looks begin when the writing is done.
+
+#![expect(clippy::unwrap_used, reason = "a benchmark may fail loudly")]
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bgp::speaker::{BestPath, Event, RouteKey};
+use bgp::types::{Label, MacAddr, RouteDistinguisher, RouteTarget};
+use bgp::wire::{AttributeSet, EvpnKey, EvpnPayload, ExtCommunity, NextHop};
+use nix::sched::{CloneFlags, unshare};
+use platform::asic::{Driver, KernelVersion, Profile};
+use platform::kernel::{
+    Address, Change, Dataplane as _, Hardware, Link, LinkSettings, Monitor, NewLink, Notification,
+    Object, Socket, SwitchId, Vni, Vxlan,
+};
+use switchd::config::Config;
+use switchd::core::Core;
+
+/// Each is two entries.
+const MACS: u32 = 50_000;
+const ROUNDS: usize = 7;
+const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
+const FAR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
+
+fn main() {
+    // Cargo builds benches as tests too, and runs them with this.
+    if std::env::args().any(|argument| argument == "--test") {
+        return;
+    }
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..ROUNDS {
+        for (watched, times) in [false, true].into_iter().zip(&mut times) {
+            let round = std::thread::spawn(move || round(watched));
+            times.push(round.join().unwrap());
+        }
+    }
+    let [without, with] = times.map(|mut times| {
+        times.sort_unstable();
+        times[ROUNDS / 2]
+    });
+    let entries = f64::from(2 * MACS);
+    println!("median of {ROUNDS} rounds, {entries} entries of remote MACs:");
+    for (name, time) in [("without ledger", without), ("with ledger", with)] {
+        println!(
+            "  {name:15} {:.3} s, {:.0} entries/s",
+            time.as_secs_f64(),
+            entries / time.as_secs_f64()
+        );
+    }
+    println!("  ratio           {:.3}", with.as_secs_f64() / without.as_secs_f64());
+}
+
+/// From the first route to the last entry in the kernel, in a namespace of its own.
+fn round(watched: bool) -> Duration {
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let (mut monitor, _stop) = Monitor::open().unwrap();
+    let mut kernel = Socket::open().unwrap();
+    make_gateway(&mut kernel);
+    let now = Instant::now();
+    let profile = Profile::new(Driver::MlxswSpectrum { generation: 2 }, KernelVersion::new(6, 1));
+    let config = "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n";
+    let config = Config::parse(config, Path::new("bench")).unwrap();
+    let model = kernel.snapshot().unwrap();
+    let port = model.link_named("port1").unwrap().clone();
+    let mut core = Core::new(&config, model, watched.then_some(profile), now);
+    if watched {
+        let switch_id = SwitchId::new(&[1]);
+        let hardware = Hardware { switch_id, port_name: Some("p1".into()), ..Hardware::default() };
+        let port = Link { hardware: Some(Box::new(hardware)), ..port };
+        core.handle_notifications(vec![Notification::New(Object::Link(port))], now);
+    }
+    let events: Vec<Event> = (0..MACS).map(far_mac).collect();
+
+    let start = Instant::now();
+    for events in events.chunks(1024) {
+        core.handle_bgp(events.to_vec());
+        write(&mut core, &mut kernel, &mut monitor);
+    }
+    while core.missing().next().is_some() {
+        write(&mut core, &mut kernel, &mut monitor);
+    }
+    start.elapsed()
+}
+
+/// One turn of the daemon's loop, on one thread.
+fn write(core: &mut Core, kernel: &mut Socket, monitor: &mut Monitor) {
+    if let Some(batch) = core.poll_batch(Instant::now()) {
+        let results = kernel.apply(&batch);
+        let wrote = batch.iter().any(|change| !matches!(change, Change::Delete(_)));
+        core.handle_outcome(&batch, results, Instant::now());
+        if wrote && let Some(news) = monitor.receive().unwrap() {
+            core.handle_notifications(news, Instant::now());
+        }
+    } else if core.missing().next().is_some()
+        && let Some(news) = monitor.receive().unwrap()
+    {
+        core.handle_notifications(news, Instant::now());
+    }
+    if let Some(keys) = core.poll_read(Instant::now()) {
+        let found = kernel.read(&keys).unwrap();
+        core.handle_read(&keys, found, Instant::now());
+    }
+}
+
+fn make_gateway(kernel: &mut Socket) {
+    let up = |master| LinkSettings { up: Some(true), master, ..LinkSettings::default() };
+    let lo = kernel.link_named("lo").unwrap().unwrap().index;
+    kernel.change_link(lo, &up(None)).unwrap();
+    let own = Object::Address(Address::new(lo, format!("{OWN}/32").parse().unwrap()));
+    kernel.apply(&[Change::Create(own)]);
+    kernel.create_link(&NewLink::bridge("br100").with(up(None))).unwrap();
+    let bridge = kernel.link_named("br100").unwrap().unwrap().index;
+    let vxlan = Vxlan::new(Vni::try_from(100).unwrap(), IpAddr::V4(OWN));
+    kernel.create_link(&NewLink::vxlan("vx100", vxlan).with(up(Some(bridge)))).unwrap();
+    kernel.create_link(&NewLink::veth("port1", "host1", None).with(up(Some(bridge)))).unwrap();
+}
+
+fn far_mac(number: u32) -> Event {
+    let [a, b, c, d] = number.to_be_bytes();
+    let mac = MacAddr::new(2, 0, a, b, c, d);
+    let rd = RouteDistinguisher::from_ipv4(FAR, 100);
+    let key = RouteKey::Evpn(EvpnKey::MacIp { rd, ethernet_tag: 0, mac, ip: None });
+    let mut editor = AttributeSet::builder(NextHop::V4(FAR));
+    editor.add_ext_community(ExtCommunity::route_target(RouteTarget::from_as2(65002, 100)));
+    let payload = EvpnPayload { label: Label::from_vni(100), ..EvpnPayload::default() };
+    let best = Some(Arc::new(editor.build()));
+    Event::BestPath(BestPath { key, payload, best, source: None, fib: None })
+}
