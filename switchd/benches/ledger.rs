@@ -9,6 +9,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use bgp::speaker::{BestPath, Event, RouteKey};
@@ -17,14 +18,15 @@ use bgp::wire::{AttributeSet, EvpnKey, EvpnPayload, ExtCommunity, NextHop};
 use nix::sched::{CloneFlags, unshare};
 use platform::asic::{Driver, KernelVersion, Profile};
 use platform::kernel::{
-    Address, Change, Dataplane as _, Hardware, Link, LinkSettings, Monitor, NewLink, Notification,
-    Object, Socket, SwitchId, Vni, Vxlan,
+    Address, Change, Dataplane as _, Hardware, KernelError, Key, Link, LinkSettings, Monitor,
+    NewLink, Notification, Object, Socket, SwitchId, Vni, Vxlan,
 };
 use switchd::config::Config;
 use switchd::core::Core;
 
 /// Each is two entries.
 const MACS: u32 = 50_000;
+const ENTRIES: usize = 2 * MACS as usize;
 const ROUNDS: usize = 7;
 const OWN: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 1);
 const FAR: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 2);
@@ -60,7 +62,7 @@ fn main() {
 /// From the first route to the last entry in the kernel, in a namespace of its own.
 fn round(watched: bool) -> Duration {
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
-    let (mut monitor, _stop) = Monitor::open().unwrap();
+    let (monitor, stop) = Monitor::open().unwrap();
     let mut kernel = Socket::open().unwrap();
     make_gateway(&mut kernel);
     let now = Instant::now();
@@ -69,6 +71,7 @@ fn round(watched: bool) -> Duration {
     let config = Config::parse(config, Path::new("bench")).unwrap();
     let model = kernel.snapshot().unwrap();
     let port = model.link_named("port1").unwrap().clone();
+    let vxlan = model.link_named("vx100").unwrap().index;
     let mut core = Core::new(&config, model, watched.then_some(profile), now);
     if watched {
         let switch_id = SwitchId::new(&[1]);
@@ -78,34 +81,86 @@ fn round(watched: bool) -> Duration {
     }
     let events: Vec<Event> = (0..MACS).map(far_mac).collect();
 
+    let (to_core, from_kernel) = channel();
+    let (to_kernel, requests) = channel();
+    let watcher = std::thread::spawn({
+        let to_core = to_core.clone();
+        move || watch(monitor, &to_core)
+    });
+    let writer = std::thread::spawn(move || write(kernel, &requests, &to_core));
     let start = Instant::now();
     for events in events.chunks(1024) {
         core.handle_bgp(events.to_vec());
-        write(&mut core, &mut kernel, &mut monitor);
+        while let Ok(event) = from_kernel.try_recv() {
+            handle(&mut core, event);
+        }
+        act(&mut core, &to_kernel);
     }
-    while core.missing().next().is_some() {
-        write(&mut core, &mut kernel, &mut monitor);
+    while core.model().fdb_count(vxlan) < ENTRIES {
+        handle(&mut core, from_kernel.recv().unwrap());
+        act(&mut core, &to_kernel);
     }
-    start.elapsed()
+    let taken = start.elapsed();
+    drop(to_kernel);
+    writer.join().unwrap();
+    drop(stop);
+    watcher.join().unwrap();
+    taken
 }
 
-/// One turn of the daemon's loop, on one thread.
-fn write(core: &mut Core, kernel: &mut Socket, monitor: &mut Monitor) {
-    if let Some(batch) = core.poll_batch(Instant::now()) {
-        let results = kernel.apply(&batch);
-        let wrote = batch.iter().any(|change| !matches!(change, Change::Delete(_)));
-        core.handle_outcome(&batch, results, Instant::now());
-        if wrote && let Some(news) = monitor.receive().unwrap() {
-            core.handle_notifications(news, Instant::now());
+enum FromKernel {
+    Notifications(Vec<Notification>),
+    Applied(Vec<Change>, Vec<Result<(), KernelError>>),
+    Read(Vec<Key>, Vec<Object>),
+}
+
+enum ToKernel {
+    Apply(Vec<Change>),
+    Read(Vec<Key>),
+}
+
+/// As the daemon does it: one thread listens, one writes, and the core is on a third.
+fn watch(mut monitor: Monitor, events: &Sender<FromKernel>) {
+    while let Ok(Some(news)) = monitor.receive() {
+        if events.send(FromKernel::Notifications(news)).is_err() {
+            return;
         }
-    } else if core.missing().next().is_some()
-        && let Some(news) = monitor.receive().unwrap()
-    {
-        core.handle_notifications(news, Instant::now());
+    }
+}
+
+fn write(mut kernel: Socket, requests: &Receiver<ToKernel>, events: &Sender<FromKernel>) {
+    for request in requests {
+        let event = match request {
+            ToKernel::Apply(batch) => {
+                let results = kernel.apply(&batch);
+                FromKernel::Applied(batch, results)
+            }
+            ToKernel::Read(keys) => {
+                let found = kernel.read(&keys).unwrap();
+                FromKernel::Read(keys, found)
+            }
+        };
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+fn handle(core: &mut Core, event: FromKernel) {
+    let now = Instant::now();
+    match event {
+        FromKernel::Notifications(news) => core.handle_notifications(news, now),
+        FromKernel::Applied(batch, results) => core.handle_outcome(&batch, results, now),
+        FromKernel::Read(keys, found) => core.handle_read(&keys, found, now),
+    }
+}
+
+fn act(core: &mut Core, to_kernel: &Sender<ToKernel>) {
+    if let Some(batch) = core.poll_batch(Instant::now()) {
+        to_kernel.send(ToKernel::Apply(batch)).unwrap();
     }
     if let Some(keys) = core.poll_read(Instant::now()) {
-        let found = kernel.read(&keys).unwrap();
-        core.handle_read(&keys, found, Instant::now());
+        to_kernel.send(ToKernel::Read(keys)).unwrap();
     }
 }
 

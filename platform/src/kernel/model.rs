@@ -215,6 +215,11 @@ impl Model {
         self.on_link.values().flat_map(|on| &on.filter_places).copied()
     }
 
+    /// How many forwarding entries a device or port has.
+    pub fn fdb_count(&self, ifindex: Ifindex) -> usize {
+        self.on_link.get(&ifindex).map_or(0, |on| on.fdb.len())
+    }
+
     /// All neighbours.
     pub fn neighbors(&self) -> impl Iterator<Item = &Neighbor> {
         self.on_link.values().flat_map(|on| on.neighbors.values())

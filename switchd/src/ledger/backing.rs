@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use foldhash::fast::RandomState;
 use platform::kernel::{Ifindex, Link, LinkKind, Model};
 
 /// The links that stand on ports of the ASIC: the ports, their bonds and bridges, the VLANs and MACs on top of those,
 /// and the VXLAN devices in such bridges.
 #[derive(Debug, Default)]
-pub(super) struct Backing(HashSet<Ifindex>);
+pub(super) struct Backing(HashSet<Ifindex, RandomState>);
 
 impl Backing {
     /// Found from all links. Costs in proportion to their number: done once after links changed, not for each change.
@@ -22,7 +23,7 @@ impl Backing {
                 members.entry(master).or_default().push(link);
             }
         }
-        let mut backed = HashSet::new();
+        let mut backed = HashSet::default();
         let mut reached: Vec<&Link> = model.links().filter(|link| link.is_switch_port()).collect();
         while let Some(link) = reached.pop() {
             if !backed.insert(link.index) {

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use platform::asic::{Capabilities, Profile};
+use platform::asic::Capabilities;
 use platform::kernel::{
     BridgeVlan, FdbEntry, FdbState, FdbTable, Filter, Ifindex, Link, LinkKind, Model, Neighbor,
     Nexthop, NexthopKind, Object, Route, RouteKind, TABLE_LOCAL, Verdict, Via,
@@ -34,9 +34,9 @@ pub(super) fn expectation(
     object: &Object,
     model: &Model,
     backing: &Backing,
-    profile: &Profile,
+    can: Capabilities,
 ) -> Expectation {
-    let switch = Switch { model, backing, can: profile.capabilities() };
+    let switch = Switch { model, backing, can };
     match object {
         Object::Link(link) => switch.link(link),
         Object::BridgeVlan(vlan) => switch.vlan(vlan),

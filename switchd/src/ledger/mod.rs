@@ -23,7 +23,8 @@ use std::time::{Duration, Instant};
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
-use platform::asic::{Prediction, Profile, Violation};
+use indexmap::map::Entry;
+use platform::asic::{Capabilities, Prediction, Profile, Violation};
 use platform::kernel::{FdbTable, Ifindex, KernelError, Key, Link, Model, Object, Verdict};
 
 use backing::Backing;
@@ -52,6 +53,8 @@ pub struct Ledger {
 #[derive(Debug)]
 struct Hardware {
     profile: Profile,
+    /// Of the profile.
+    can: Capabilities,
     backing: Backing,
     /// Links changed since `backing` was found.
     backing_is_stale: bool,
@@ -113,6 +116,7 @@ impl Ledger {
         let backing = if self.had_asic { Backing::default() } else { Backing::of(model) };
         self.had_asic |= profile.is_some();
         self.hardware = profile.map(|profile| Hardware {
+            can: profile.capabilities(),
             profile,
             backing,
             backing_is_stale: false,
@@ -286,21 +290,30 @@ const NO_ASIC: &str = "this machine has no switch ASIC";
 impl Hardware {
     fn track(&mut self, key: Key, object: &Object, model: &Model, now: Instant) {
         let at = self.tenths(now);
-        let stage = self.seen.get(&key).map(|seen| seen.stage);
-        let stage = if self.is_where_it_should_be(object, model) {
-            self.settle(&key, stage, now);
-            Stage::Settled
+        let is_settled = self.is_where_it_should_be(object, model);
+        let stage = if is_settled { Stage::Settled } else { Stage::Waiting(0) };
+        // What is new is the common case: it costs one look-up.
+        let before = match self.seen.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(Seen { at, stage });
+                None
+            }
+            Entry::Occupied(mut known) => {
+                let before = known.get().stage;
+                let goes_on_waiting = !is_settled && matches!(before, Stage::Waiting(_));
+                known.insert(Seen { at, stage: if goes_on_waiting { before } else { stage } });
+                Some(before)
+            }
+        };
+        if is_settled {
+            self.settle(&key, before, now);
         } else if is_failed(object) {
             // The kernel says so, and a second look would not hear anything else.
             self.leave_out(key, object, now);
-            Stage::LeftOut
-        } else if let Some(waiting @ Stage::Waiting(_)) = stage {
-            waiting
-        } else {
+            self.seen.insert(key, Seen { at, stage: Stage::LeftOut });
+        } else if !matches!(before, Some(Stage::Waiting(_))) {
             self.looks.add(key, 0, now);
-            Stage::Waiting(0)
-        };
-        self.seen.insert(key, Seen { at, stage });
+        }
     }
 
     /// `key` was read for the sake of looking.
@@ -335,10 +348,10 @@ impl Hardware {
 
     /// The hardware has it, after whatever `before` was.
     fn settle(&mut self, key: &Key, before: Option<Stage>, now: Instant) {
+        let Some(before) = before else { return };
         self.left_out.taken(key, now);
         // The driver takes both halves of a remote MAC in one step.
-        let was_missing = before.is_some_and(|before| before != Stage::Settled);
-        if let Some(twin) = other_half(key).filter(|_| was_missing)
+        if let Some(twin) = other_half(key).filter(|_| before != Stage::Settled)
             && let Some(seen) = self.seen.get_mut(&twin)
             && seen.stage == Stage::LeftOut
         {
@@ -421,7 +434,7 @@ impl Hardware {
     }
 
     fn expectation(&self, object: &Object, model: &Model) -> Expectation {
-        expect::expectation(object, model, &self.backing, &self.profile)
+        expect::expectation(object, model, &self.backing, self.can)
     }
 
     fn standing(
