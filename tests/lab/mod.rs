@@ -84,8 +84,10 @@ impl Lab {
     /// # Errors
     /// Something that machines need is missing.
     pub fn machine(&self, name: &str, hardware: Hardware) -> Result<Machine> {
-        let machine = Machine::boot(name, self.dir.path(), hardware)?;
-        self.machines().push(machine.clone());
+        let mut machines = self.machines();
+        let number = u8::try_from(machines.len()).unwrap_or(u8::MAX);
+        let machine = Machine::boot(name, number, self.dir.path(), hardware)?;
+        machines.push(machine.clone());
         Ok(machine)
     }
 

@@ -16,7 +16,7 @@ fn sensors_fans_modules_resources_and_splits_are_the_drivers_own() -> Result {
         let module = switch.run("ethtool -m port1 hex on")?;
         ensure!(module.contains("4c 41 42 46 41 4b 45"), "no LABFAKE in {module}");
         let resources = switch.run("devlink resource show platform/mlxfake.0")?;
-        for name in ["kvd", "linear", "hash_double", "span_agents", "rif_mac_profiles"] {
+        for name in ["kvd", "span_agents", "rif_mac_profiles", "rifs"] {
             ensure!(resources.contains(name), "no {name} in {resources}");
         }
         let traps = switch.run("devlink trap show platform/mlxfake.0 trap ipv4_bgp")?;

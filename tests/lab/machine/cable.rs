@@ -199,7 +199,7 @@ impl Machine {
             self.sockets()
         );
         let links = self.switch().json("ip -j link show")?;
-        let mac = nic_mac(index);
+        let mac = nic_mac(self.number(), index);
         let device = links
             .as_array()
             .into_iter()
@@ -215,6 +215,6 @@ pub(super) fn nic(index: usize) -> Port {
     Port { netdev: format!("nic{index}"), hub: index }
 }
 
-pub(super) fn nic_mac(index: usize) -> String {
-    format!("52:54:00:ca:b1:{index:02x}")
+pub(super) fn nic_mac(machine: u8, index: usize) -> String {
+    format!("52:54:{machine:02x}:00:00:{index:02x}")
 }

@@ -79,7 +79,7 @@ impl Hardware {
         }
     }
 
-    pub(super) fn qemu_arguments(&self) -> Vec<String> {
+    pub(super) fn qemu_arguments(&self, number: u8) -> Vec<String> {
         let Self::Rocker { ports } = self else { return Vec::new() };
         let list: String =
             (0..ports.len()).map(|i| format!(",ports[{i}]={}", rocker_port(i).netdev)).collect();
@@ -88,12 +88,12 @@ impl Hardware {
             "-global".into(),
             format!("rocker.len-ports={}", ports.len()),
             "-device".into(),
-            format!("rocker,name={ROCKER},fp_start_macaddr=52:54:00:12:35:01{list}"),
+            format!("rocker,name={ROCKER},fp_start_macaddr=52:54:{number:02x}:ff:00:01{list}"),
         ]
     }
 
     /// Shell commands that load the driver and give the ports their names.
-    pub(super) fn setup(&self) -> Option<String> {
+    pub(super) fn setup(&self, number: u8) -> Option<String> {
         let count = self.ports().len();
         let (load, prefix) = match self {
             Self::None => return None,
@@ -107,8 +107,12 @@ impl Hardware {
             Self::Spectrum { chip, .. } => {
                 let kind = chip.kind();
                 // The driver's three generations are one module.
-                let load =
-                    format!("modprobe mlxsw_spectrum; modprobe mlxfake kind={kind} ports={count}");
+                // Four lanes a port can be split; more ports have to do with one.
+                let width = if count > 16 { 1 } else { 4 };
+                let load = format!(
+                    "modprobe mlxsw_spectrum; \
+                     modprobe mlxfake kind={kind} ports={count} width={width} number={number}"
+                );
                 (load, "p".into())
             }
         };

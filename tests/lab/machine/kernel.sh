@@ -43,7 +43,9 @@ find_version() {
   say "no Linux 6.1 whose headers, source and image agree: is this Debian 12 with its security archive?"
   return 1
 }
-find_version 2>/dev/null || { apt-get update -q >&2; find_version; }
+# Old lists name packages that have left the archive.
+apt-get update -qq >&2 || say "the package lists are as old as they were"
+find_version
 say "kernel $abi ($version)"
 DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
   "linux-headers-$abi=$version" "linux-source-6.1=$version" >apt.log 2>&1 || { cat apt.log >&2; exit 1; }

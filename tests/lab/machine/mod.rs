@@ -51,6 +51,7 @@ pub struct Machine {
 #[derive(Debug)]
 struct Inner {
     name: String,
+    number: u8,
     dir: PathBuf,
     hardware: Hardware,
     conversation: Conversation,
@@ -67,7 +68,7 @@ struct Inner {
 
 impl Machine {
     /// Starts to boot; returns at once, so that several machines boot together.
-    pub(crate) fn boot(name: &str, lab_dir: &Path, hardware: Hardware) -> Result<Self> {
+    pub(crate) fn boot(name: &str, number: u8, lab_dir: &Path, hardware: Hardware) -> Result<Self> {
         require(&["qemu-system-x86_64", "setpriv"])?;
         let image = Image::find()?;
         let dir = lab_dir.join(name);
@@ -75,6 +76,7 @@ impl Machine {
         let agent = agent()?;
         let plan = qemu::Plan {
             name,
+            number,
             dir: &dir,
             lab_dir,
             agent: &agent,
@@ -85,6 +87,7 @@ impl Machine {
         Ok(Self {
             inner: Arc::new(Inner {
                 name: name.into(),
+                number,
                 conversation: qemu.conversation.clone(),
                 dir,
                 hardware,
@@ -119,7 +122,7 @@ impl Machine {
             return Ok(());
         }
         self.inner.conversation.wait_until_ready(BOOT_TIMEOUT)?;
-        let setup = BASICS.to_owned() + &self.hardware().setup().unwrap_or_default();
+        let setup = BASICS.to_owned() + &self.hardware().setup(self.number()).unwrap_or_default();
         let words = ["sh", "-c", &setup];
         node::checked(&self.inner.name, &words, self.output_once_up(SWITCH_NETNS, &words)?)?;
         *up = true;
@@ -253,6 +256,10 @@ impl Machine {
 
     pub(crate) fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    fn number(&self) -> u8 {
+        self.inner.number
     }
 
     fn sockets(&self) -> usize {

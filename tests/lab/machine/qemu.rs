@@ -21,6 +21,8 @@ pub(super) struct Qemu {
 /// What a machine is made of.
 pub(super) struct Plan<'a> {
     pub(super) name: &'a str,
+    /// Which machine of the lab it is: MAC addresses differ by it.
+    pub(super) number: u8,
     /// The machine's directory.
     pub(super) dir: &'a Path,
     /// The lab's directory, which the machine sees at the same path.
@@ -119,14 +121,14 @@ fn arguments(plan: &Plan<'_>, image: &Image) -> Vec<String> {
             format!(
                 "virtio-net-pci,netdev={},romfile=,mac={}",
                 super::cable::nic(socket).netdev,
-                super::cable::nic_mac(socket)
+                super::cable::nic_mac(plan.number, socket)
             ),
         ]);
     }
     for port in plan.hardware.qemu_ports() {
         words.extend(port_arguments(plan.dir, &port));
     }
-    words.extend(plan.hardware.qemu_arguments());
+    words.extend(plan.hardware.qemu_arguments(plan.number));
     words
 }
 

@@ -13,7 +13,7 @@ use std::time::Instant;
 
 /// What the test suites run: peers that we did not write, independent witnesses, and g++ for libFuzzer; then what boots the
 /// lab's machines and builds their drivers.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 16] = [
     "iproute2",
     "iputils-ping",
     "frr",
@@ -26,12 +26,10 @@ const PACKAGES: [&str; 18] = [
     "busybox-static",
     "kmod",
     "ethtool",
-    "lldpd",
     "make",
     "patch",
     "cpio",
     "xz-utils",
-    "bc",
 ];
 
 /// Scripts that shellcheck reads.

@@ -17,6 +17,10 @@ bool mlxfake_learn = true;
 module_param_named(learn, mlxfake_learn, bool, 0644);
 MODULE_PARM_DESC(learn, "learn MACs from frames that arrive at wires");
 
+int mlxfake_number;
+module_param_named(number, mlxfake_number, int, 0444);
+MODULE_PARM_DESC(number, "which of several machines this is: makes its MAC addresses unique");
+
 static char *kind = "mlxsw_spectrum2";
 module_param(kind, charp, 0444);
 MODULE_PARM_DESC(kind, "mlxsw_spectrum, mlxsw_spectrum2 or mlxsw_spectrum3");

@@ -158,6 +158,7 @@ struct mlxfake {
 extern int mlxfake_ports;
 extern int mlxfake_width;
 extern bool mlxfake_learn;
+extern int mlxfake_number;
 
 /* bus.c */
 extern const struct mlxsw_bus mlxfake_bus;

@@ -381,7 +381,7 @@ static u8 pmtu_query(struct mlxfake *fake, char *payload)
 static u8 spad_query(struct mlxfake *fake, char *payload)
 {
 	/* Locally administered, "LAB". */
-	static const char mac[ETH_ALEN] = { 0x02, 'L', 'A', 'B', 0, 0 };
+	const char mac[ETH_ALEN] = { 0x02, 'L', 'A', 'B', mlxfake_number, 0 };
 
 	mlxsw_reg_spad_base_mac_memcpy_to(payload, mac);
 	return 0;
