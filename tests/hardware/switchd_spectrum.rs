@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use lab::{
     Hardware, Lab, Machine, Node, PATIENCE, Result, ensure, ensure_eq, eventually,
-    machine::SpectrumTable, peers::Frr, switch::Switch,
+    machine::SpectrumTable, peers::Frr, ping, switch::Switch,
 };
 
 use crate::witness::{Standing, ledger_agrees_with_iproute2, offload};
@@ -64,6 +64,8 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
     Lab::run(|lab| {
         let mut fabric = Fabric::build(lab, 2)?;
         eventually(RECOVERY, || fabric.all_is_in_hardware(2))?;
+        let host = fabric.add_hosts(lab)?;
+        let mut traffic = ping::Stream::start(&host, FAR_HOST)?;
 
         // The driver vetoes one MAC: named, the others go on.
         let vetoed = station(1, 50);
@@ -92,7 +94,8 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
         eventually(RECOVERY, || fabric.nothing_is_left_out())?;
         ledger_agrees_with_iproute2(fabric.node())?;
 
-        // The driver is reloaded under the daemon: ports, and what was in the chip, are gone.
+        // The driver is reloaded under the daemon, with traffic: ports, and what was in the chip, are gone.
+        traffic.wait_for_answers(1)?;
         fabric.machine.shell("devlink dev reload platform/mlxfake.0")?;
         ensure!(!fabric.chip_has(&vetoed)?, "survived the reload");
         eventually(PATIENCE, || {
@@ -107,6 +110,7 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
         eventually(RECOVERY, || fabric.all_is_in_hardware(2))?;
         ensure!(fabric.chip_has(&vetoed)?, "{vetoed} is back in the ledger and not in the chip");
         ledger_agrees_with_iproute2(fabric.node())?;
+        traffic.wait_for_answers(50)?;
         fabric.switch.terminate().map(drop)
     })
 }
@@ -139,6 +143,20 @@ impl Fabric {
 
     fn node(&self) -> &Node {
         self.switch.node()
+    }
+
+    /// A host behind the gateway's access port, in the VLAN of the first VNI, and one behind the far VTEP.
+    fn add_hosts(&self, lab: &Lab) -> Result<Node> {
+        // In the machine, whose kernel has VLAN devices.
+        let host = self.machine.node("host")?;
+        lab.link(self.node(), "port1", &host, "eth0")?;
+        host.batch(
+            "ip",
+            "link add link eth0 name eth0.1 type vlan id 1\nlink set eth0.1 up\n\
+             address add 192.168.1.1/24 dev eth0.1\n",
+        )?;
+        self.far.run(&format!("ip address add {FAR_HOST}/24 dev q1"))?;
+        Ok(host)
     }
 
     /// The far VTEP gets a station in a VNI, or loses it.
@@ -214,6 +232,9 @@ impl Fabric {
         self.node().batch("ip", &access_links(vnis))
     }
 }
+
+/// Behind the far VTEP, in the first VNI.
+const FAR_HOST: &str = "192.168.1.2";
 
 fn station(vni: usize, number: usize) -> String {
     format!("02:00:00:00:{vni:02x}:{number:02x}")

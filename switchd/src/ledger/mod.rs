@@ -494,8 +494,9 @@ impl Hardware {
     }
 
     fn tenths(&self, now: Instant) -> u32 {
-        u32::try_from(now.saturating_duration_since(self.epoch).as_millis() / 100)
-            .unwrap_or(u32::MAX)
+        let since = now.saturating_duration_since(self.epoch);
+        let tenths = since.as_secs() * 10 + u64::from(since.subsec_millis() / 100);
+        u32::try_from(tenths).unwrap_or(u32::MAX)
     }
 
     fn age(&self, at: u32, now: Instant) -> Duration {
