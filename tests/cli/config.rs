@@ -4,7 +4,7 @@ use std::process::Output;
 
 use lab::{
     Lab, Node, Result, ensure,
-    switch::{Switch, switchctl, switchd},
+    switch::{Switch, ask, switchctl, switchd},
 };
 
 #[test]
@@ -75,13 +75,55 @@ fn a_switchd_without_bgp_neighbours_runs_and_shows_empty_tables() -> Result {
     Lab::run(|lab| {
         let node = lab.node("switch")?;
         let mut switch = Switch::start(&node, "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n")?;
-        for what in
-            ["bgp summary", "bgp l2vpn evpn route", "evpn vni", "evpn mac vni all", "offload"]
-        {
+        for what in ["bgp summary", "bgp l2vpn evpn route", "evpn vni", "evpn mac vni all"] {
             switch.show(what)?;
         }
         let status = switch.terminate()?;
         ensure!(status.success(), "switchd ended with {status}");
+        Ok(())
+    })
+}
+
+#[test]
+fn on_a_machine_without_a_switch_asic_switchd_says_so_and_worries_about_nothing() -> Result {
+    Lab::run(|lab| {
+        let node = lab.node("switch")?;
+        let switch = Switch::start(&node, "")?;
+        for words in ["offload", "offload --all", "check"] {
+            let words: Vec<_> = words.split(' ').collect();
+            let output = switchctl(&node, &words)?;
+            let said = String::from_utf8_lossy(&output.stdout).into_owned();
+            ensure!(output.status.success(), "{words:?} failed: {}", complaint(&output));
+            ensure!(said.contains("no switch ASIC"), "{words:?} said {said}");
+        }
+        let listed = ask(&node, "offload")?;
+        ensure!(listed["asic"].is_null() && listed["entries"] == serde_json::json!([]), "{listed}");
+        ensure!(switch.show("conditions")? == serde_json::json!([]), "there are conditions");
+        // What is there can be explained all the same.
+        let story = ask(&node, "explain ip 127.0.0.1")?;
+        ensure!(story[0]["verdict"].is_string() || story == serde_json::json!([]), "{story}");
+        Ok(())
+    })
+}
+
+#[test]
+fn what_cannot_be_explained_is_answered_with_a_sentence() -> Result {
+    Lab::run(|lab| {
+        let node = lab.node("switch")?;
+        let _switch = Switch::start(&node, "")?;
+        for (words, wanted) in [
+            (["explain", "mac", "02:00:00"], "is not a MAC address; write it as"),
+            (["explain", "ip", "10.0.0.0/24"], "for a prefix, use explain route"),
+            (["explain", "route", "10.0.0.1x"], "is not a prefix; write it as"),
+            (["explain", "vni", "0"], "is not a VNI"),
+        ] {
+            let output = switchctl(&node, &words)?;
+            let said = complaint(&output);
+            ensure!(!output.status.success() && said.contains(wanted), "{words:?}: {said:?}");
+        }
+        let nothing = switchctl(&node, &["explain", "mac", "02:00:00:00:00:01"])?;
+        let said = String::from_utf8_lossy(&nothing.stdout).into_owned();
+        ensure!(nothing.status.success() && said.contains("Nothing is known of"), "{said}");
         Ok(())
     })
 }

@@ -111,7 +111,7 @@ impl Switch {
         // An ended daemon will not come up: say so at once.
         self.process.ensure_running()?;
         eventually(PATIENCE, || {
-            let answer = self.show("bgp summary").map(drop);
+            let answer = self.show("evpn vni").map(drop);
             if answer.is_err() {
                 self.process.ensure_running()?;
             }
