@@ -425,6 +425,11 @@ fn check_flags(topology: &Topology<'_>, link: &Link, found: &mut Vec<Violation>)
     }
 }
 
+/// A port that is no longer in the namespace of its switch.
+pub fn port_left(port: &Link) -> Violation {
+    broken(&B13, 0, port.key(), format!("port {}", port.name), Remedy::default())
+}
+
 /// An address on a bridge with 802.1ad.
 pub(super) fn check_address(
     topology: &Topology<'_>,

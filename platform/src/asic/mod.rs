@@ -22,6 +22,7 @@ mod vxlan;
 
 use std::collections::HashMap;
 
+pub use bridge::port_left;
 pub use constraint::{Chips, Constraint, Effect, Remedy, Scope, Violation};
 pub use detect::{detect, kernel_version};
 pub use order::Order;
