@@ -8,6 +8,7 @@ mod lab_itself;
 mod link_frames;
 mod metrics;
 mod netdevsim;
+mod prediction;
 mod rocker;
 mod single_vxlan_device;
 mod spectrum;

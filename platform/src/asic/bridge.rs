@@ -380,6 +380,8 @@ fn check_vlan_device(topology: &Topology<'_>, link: &Link, found: &mut Vec<Viola
     {
         let remedy = Remedy::commands(vec![
             format!("ip link del {}", link.name),
+            format!("ip link set {} down", lower.name),
+            format!("ip link set {} master {}", lower.name, bond.name),
             format!("ip link add link {} name {}.{id} type vlan id {id}", bond.name, bond.name),
         ]);
         found.push(broken(&B10, 0, link.key(), object.clone(), remedy));

@@ -49,7 +49,10 @@ pub(super) fn plan(model: &Model, profile: &Profile) -> Plan {
     for link in links.values() {
         plan.add_port(model, link);
     }
-    plan.up.extend(model.links().filter(|link| link.up).map(|link| link.index));
+    // What stands on a link can only come up after it.
+    let is_up = |index: &Ifindex| model.link(*index).is_some_and(|link| link.up);
+    let made = plan.links.iter().map(|(index, _)| *index);
+    plan.up = made.filter(is_up).collect();
     plan.addresses.extend(model.addresses().filter(|address| !is_automatic(address)).cloned());
     let made = |rule: &&Rule| !rule.is_default() && rule.action != RuleAction::Vrf;
     plan.rules.extend(model.rules().filter(made).cloned());

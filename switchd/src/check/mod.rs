@@ -15,8 +15,6 @@ use platform::asic::{self, Driver, KernelVersion, Ports, Profile};
 use platform::kernel::{Dataplane as _, KernelError, Model, Socket};
 
 use crate::config::Config;
-use crate::hardware;
-pub(crate) use report::message;
 pub use report::{CommandOutcome, FileOutcome, Report};
 
 /// Where switchd looks for its configuration.
@@ -48,6 +46,9 @@ pub enum CheckError {
     /// There is no switch chip to ask for.
     #[error("this machine has no switch ASIC: say which one is meant, as in --asic spectrum2")]
     NoAsic,
+    /// The kernel's version cannot be read.
+    #[error("cannot tell which kernel this is: say which one is meant, as in --kernel 6.12")]
+    NoKernel,
     /// Nothing would be a port.
     #[error("there are no ports: no link is named swp*; name them, as in --port swp1-32")]
     NoPorts,
@@ -127,13 +128,14 @@ fn check_file(request: &Request) -> Option<FileOutcome> {
 
 /// The chip to ask for; `None`: none, and none is asked for.
 fn profile(request: &Request, model: &Model) -> Result<Option<Profile>, CheckError> {
-    let here = hardware::identify(model.links());
+    let here = asic::detect(model);
     let names: Vec<String> = request.ports.iter().flat_map(|port| expand(port)).collect();
     let mut profile = match (&request.asic, here) {
         (Some(name), here) => {
             let driver =
                 Driver::named(name).ok_or_else(|| CheckError::UnknownAsic(name.clone()))?;
-            let kernel = hardware::kernel_version();
+            let kernel =
+                request.kernel.or_else(asic::kernel_version).ok_or(CheckError::NoKernel)?;
             let ports = match here {
                 Some(_) if names.is_empty() => Ports::WithSwitchId,
                 _ => Ports::Named(names.iter().cloned().collect()),

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use platform::asic::{Effect, Violation};
 use serde_json::{Value, json};
 
-use crate::api::proto;
-
 /// What a check found.
 #[derive(Debug, Clone, Default)]
 pub struct Report {
@@ -161,19 +159,6 @@ fn violation_json(violation: &Violation) -> Value {
         "ifupdown2": violation.remedy.ifupdown2,
         "networkd": violation.remedy.networkd,
     })
-}
-
-/// As the API says it.
-pub(crate) fn message(violation: &Violation) -> proto::Violation {
-    let remedy = &violation.remedy;
-    proto::Violation {
-        constraint: violation.constraint.id.to_owned(),
-        object: violation.object.clone(),
-        message: violation.words.unwrap_or(violation.constraint.rule).to_owned(),
-        effect: violation.effect.to_string(),
-        remedy: remedy.commands.join("; "),
-        config_line: remedy.ifupdown2.or(remedy.networkd).unwrap_or_default().to_owned(),
-    }
 }
 
 #[cfg(test)]

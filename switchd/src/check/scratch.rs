@@ -155,6 +155,10 @@ impl Scratch {
         };
         match made {
             Ok(()) => self.number_of(&name).map(Ok),
+            // The kernel made it, as it does some tunnels in every namespace.
+            Err(KernelError::LinkRefused { errno: Errno::EEXIST, .. }) => {
+                self.number_of(&name).map(Ok)
+            }
             Err(error @ KernelError::LinkRefused { .. }) => Ok(Err(error.to_string())),
             Err(error) => Err(error.into()),
         }
