@@ -1,11 +1,14 @@
 //! Arguments, logging, exit codes.
 
+use std::ffi::OsString;
 use std::io::IsTerminal as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use platform::asic::KernelVersion;
 use switchd::api::DEFAULT_SOCKET;
+use switchd::check::{self, Request};
 use switchd::config::Config;
 use switchd::{daemon, demo, keeper};
 use tracing_subscriber::EnvFilter;
@@ -29,11 +32,26 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Check a configuration file without touching anything.
+    /// Check a configuration file, and whether the switch chip takes what the kernel holds, or what a command would make of
+    /// it. Touches nothing: the command runs in a scratch network namespace.
     Check {
-        /// The file.
-        #[arg(default_value = "/etc/switchd/switchd.toml")]
-        file: PathBuf,
+        /// The file. Without it, and without a command or --asic: /etc/switchd/switchd.toml.
+        file: Option<PathBuf>,
+        /// The switch chip that is meant, if not this machine's: spectrum, spectrum2, spectrum3, spectrum4, rocker, ...
+        #[arg(long)]
+        asic: Option<String>,
+        /// The kernel that is meant, if not this machine's: 6.12.
+        #[arg(long)]
+        kernel: Option<KernelVersion>,
+        /// A port of the chip, or several: swp1, swp1-32. Without it: all swp*, or with this machine's chip its ports.
+        #[arg(long = "port", requires = "asic")]
+        ports: Vec<String>,
+        /// Print one JSON object.
+        #[arg(long)]
+        json: bool,
+        /// What to try, after `--`: ip -batch FILE, ifup -a, sh setup.sh. Needs root.
+        #[arg(last = true)]
+        command: Vec<OsString>,
     },
     /// Hold the sockets of BGP sessions while switchd restarts. switchd starts it itself.
     #[command(hide = true)]
@@ -53,7 +71,10 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = match arguments.command {
-        Some(Command::Check { file }) => check(&file),
+        Some(Command::Check { file, asic, kernel, ports, json, command }) => {
+            let request = Request { file, asic, kernel, ports, command };
+            return check(&request, json);
+        }
         Some(Command::Demo { json }) => demo::run(json).map_err(|error| error.to_string()),
         Some(Command::Keeper { socket }) => keeper::run(&socket).map_err(|error| error.to_string()),
         None => run(&arguments.config, &arguments.socket),
@@ -67,10 +88,25 @@ fn main() -> ExitCode {
     }
 }
 
-fn check(file: &std::path::Path) -> Result<(), String> {
-    Config::read(file).map_err(|error| error.to_string())?;
-    println!("{}: valid", file.display());
-    Ok(())
+/// Exit status 1 also when something is found.
+fn check(request: &Request, json: bool) -> ExitCode {
+    match check::run(request) {
+        Ok(report) => {
+            if json {
+                println!("{}", report.json());
+            } else {
+                print!("{}", report.text());
+                if let Some(error) = report.file_error() {
+                    eprintln!("switchd: {error}");
+                }
+            }
+            if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("switchd: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(config: &std::path::Path, socket: &std::path::Path) -> Result<(), String> {

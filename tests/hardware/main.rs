@@ -9,6 +9,7 @@ mod link_frames;
 mod metrics;
 mod netdevsim;
 mod platform_kernel;
+mod prediction;
 mod rocker;
 mod single_vxlan_device;
 mod spectrum;

@@ -380,6 +380,8 @@ fn check_vlan_device(topology: &Topology<'_>, link: &Link, found: &mut Vec<Viola
     {
         let remedy = Remedy::commands(vec![
             format!("ip link del {}", link.name),
+            format!("ip link set {} down", lower.name),
+            format!("ip link set {} master {}", lower.name, bond.name),
             format!("ip link add link {} name {}.{id} type vlan id {id}", bond.name, bond.name),
         ]);
         found.push(broken(&B10, 0, link.key(), object.clone(), remedy));
@@ -423,6 +425,11 @@ fn check_flags(topology: &Topology<'_>, link: &Link, found: &mut Vec<Violation>)
             Remedy::command(format!("bridge link set dev {} {}", link.name, back.join(" ")));
         found.push(broken(&B12, 0, link.key(), format!("bridge port {}", link.name), remedy));
     }
+}
+
+/// A port that is no longer in the namespace of its switch.
+pub fn port_left(port: &Link) -> Violation {
+    broken(&B13, 0, port.key(), format!("port {}", port.name), Remedy::default())
 }
 
 /// An address on a bridge with 802.1ad.

@@ -12,6 +12,7 @@ mod bridge;
 mod capability;
 mod constraint;
 mod detect;
+mod document;
 mod order;
 mod profile;
 mod router;
@@ -22,8 +23,10 @@ mod vxlan;
 
 use std::collections::HashMap;
 
+pub use bridge::port_left;
 pub use constraint::{Chips, Constraint, Effect, Remedy, Scope, Violation};
 pub use detect::{detect, kernel_version};
+pub use document::document;
 pub use order::Order;
 pub use profile::{Capabilities, Driver, KernelVersion, NotAVersion, Ports, Profile};
 

@@ -1,5 +1,7 @@
 //! What Spectrum's driver demands of rules, nexthops, routes and router interfaces (table R).
 
+use std::collections::BTreeMap;
+
 use super::bridge::{has_vlans, is_automatic};
 use super::broken;
 use super::constraint::{Constraint, Effect, Remedy, Scope, Violation};
@@ -202,22 +204,27 @@ fn bad_buckets(driver: Driver, buckets: u16) -> Option<usize> {
     }
 }
 
-/// How many groups of MACs there are on router interfaces, and which one each is in.
+/// The groups of MACs on router interfaces, the most common first.
 #[derive(Default)]
 pub(super) struct MacProfiles(Vec<[u8; 6]>);
 
 impl MacProfiles {
     pub(super) fn of(topology: &Topology<'_>) -> Self {
-        let mut links: Vec<&Link> =
-            topology.model.links().filter(|link| is_router_interface(topology, link)).collect();
-        links.sort_unstable_by_key(|link| link.index);
-        let mut groups = Vec::new();
-        for group in links.iter().filter_map(|link| mac_group(topology, link)) {
-            if !groups.contains(&group) {
-                groups.push(group);
+        let mut groups: BTreeMap<[u8; 6], (usize, bool)> = BTreeMap::new();
+        for link in topology.model.links() {
+            // Ports that route nothing count for who was there first: their MACs come with the machine.
+            let routes = is_router_interface(topology, link);
+            if (routes || topology.is_port(link))
+                && let Some(group) = mac_group(topology, link)
+            {
+                let (count, is_used) = groups.entry(group).or_default();
+                *count += 1;
+                *is_used |= routes;
             }
         }
-        Self(groups)
+        let mut groups: Vec<_> = groups.into_iter().filter(|(_, (_, is_used))| *is_used).collect();
+        groups.sort_by_key(|(_, (count, _))| std::cmp::Reverse(*count));
+        Self(groups.into_iter().map(|(group, _)| group).collect())
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::kernel::{BridgeVlan, Ifindex, Link, LinkKind, Model};
 
-use super::Profile;
+use super::{Ports, Profile};
 
 pub(super) struct Topology<'a> {
     pub(super) model: &'a Model,
@@ -58,8 +58,10 @@ impl<'a> Topology<'a> {
         self.on_ports.contains(&link.index)
     }
 
+    /// Ports that stand-ins were given for count even when all are gone.
     pub(super) fn has_ports(&self) -> bool {
-        !self.ports.is_empty()
+        let given = matches!(&self.profile.ports, Ports::Numbered(ports) if !ports.is_empty());
+        given || !self.ports.is_empty()
     }
 
     /// The links whose master it is, by number.

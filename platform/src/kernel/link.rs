@@ -96,8 +96,7 @@ impl Link {
         }
     }
 
-    /// The switch that it is a port of, if its driver says so; also of bonds, bridges and VLANs whose ports are all of one
-    /// switch. That there is one does not mean that the switch can offload.
+    /// The switch that it is a port of, if its driver says so. That there is one does not mean that the switch can offload.
     pub fn switch_id(&self) -> Option<SwitchId> {
         self.hardware.as_ref()?.switch_id
     }

@@ -221,6 +221,8 @@ const NHA_ENCAP: u16 = 8;
 const NHA_FDB: u16 = 11;
 const NHA_RES_GROUP: u16 = 12;
 const NHA_RES_GROUP_BUCKETS: u16 = 1;
+/// Of newer attributes the kernel wants to hear that they hold others.
+const NLA_F_NESTED: u16 = 0x8000;
 const NEXTHOP_GRP_TYPE_RES: u16 = 1;
 
 /// `struct nhmsg`.
@@ -267,7 +269,7 @@ impl Message {
                     [DefaultNla::new(NHA_RES_GROUP_BUCKETS, buckets.to_ne_bytes().to_vec())];
                 let mut nested = vec![0; buckets.as_slice().buffer_len()];
                 buckets.as_slice().emit(&mut nested);
-                message.add(NHA_RES_GROUP, nested);
+                message.add(NHA_RES_GROUP | NLA_F_NESTED, nested);
             }
             NexthopKind::Fdb { address } => {
                 message.add(NHA_GATEWAY, message::octets(*address));
