@@ -3,7 +3,7 @@
 use std::process::Output;
 
 use lab::{
-    Lab, Node, Result, ensure,
+    Lab, LabError, Node, Result, ensure,
     switch::{Switch, ask, switchctl, switchd},
 };
 
@@ -150,3 +150,52 @@ families = ["ipv4-unicast", "l2vpn-evpn"]
 [evpn]
 advertise-all-vni = true
 "#;
+
+#[test]
+fn a_command_is_checked_without_letting_it_touch_the_machine() -> Result {
+    Lab::run(|lab| {
+        let node = lab.node("switch")?;
+        node.run("ip link add kept type bridge")?;
+        let before = node.run("ip -d link show")?;
+        let script = "ip link show kept && ip link del kept && ip link add br0 type bridge \
+            && ip link set swp1 master br0 \
+            && ip link add vx10 type vxlan id 10 local 192.0.2.1 dstport 4789 \
+            && ip link set vx10 master br0";
+        let asked =
+            ["check", "--asic", "spectrum2", "--kernel", "6.1", "--port", "swp1-4", "--json"];
+        let words = [asked.as_slice(), &["--", "sh", "-ec", script]].concat();
+        let output = switchd(&node, &words)?;
+        let report: serde_json::Value = serde_json::from_slice(&output.stdout)
+            .map_err(|error| LabError::Unexpected(format!("{error}: {}", complaint(&output))))?;
+        let found: Vec<&str> = report["violations"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|violation| violation["constraint"].as_str())
+            .collect();
+        ensure!(!output.status.success(), "found {found:?}, and exit status 0");
+        for expected in ["B2", "V5", "V6", "V7"] {
+            ensure!(found.contains(&expected), "{expected} is not among {found:?}: {report}");
+        }
+        ensure!(node.run("ip -d link show")? == before, "the command touched the machine");
+        Ok(())
+    })
+}
+
+#[test]
+fn a_command_of_which_a_switch_takes_all_is_clean() -> Result {
+    Lab::run(|lab| {
+        let node = lab.node("switch")?;
+        let script = "ip link add br0 type bridge mcast_snooping 0 && ip link set swp1 master br0 \
+            && ip link add vx10 type vxlan id 10 local 192.0.2.1 dstport 4789 noudpcsum tos inherit ttl 64 \
+            && ip link set vx10 master br0 && ip link set vx10 up";
+        let words = ["check", "--asic", "spectrum2", "--port", "swp1", "--", "sh", "-ec", script];
+        let output = switchd(&node, &words)?;
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "refused: {said} {}", complaint(&output));
+        ensure!(said.contains("takes all of it"), "does not say so: {said}");
+        let words = ["check", "--asic", "spectrum2", "--port", "swp1", "--", "false"];
+        ensure!(!switchd(&node, &words)?.status.success(), "a command that fails is no success");
+        Ok(())
+    })
+}

@@ -45,8 +45,9 @@ them (for what the kernel holds, or for what a command would make of it), and `s
 an object in software. What is refused for lack of room is not here: that is known only afterwards.
 
 The rows were read in the drivers of Linux 6.1 and 6.12. Those of Spectrum for Linux 6.1 are also tried against the driver
-itself: `tests/hardware/prediction.rs` has each predicted, then refused with the same words, then mended. Not tried: what
-differs in 6.12, V16, and tables C but by unit tests. \"Before Linux 6.6\" marks what 6.1 has and 6.12 has not; in which
+itself: `tests/hardware/prediction` has each predicted, then refused with the same words, then mended. Not tried: the second
+words of V15, B4 and B10, the third of B5; what differs in 6.12; V16; table C but for unit tests, with words read in the
+drivers. \"Before Linux 6.6\" marks what 6.1 has and 6.12 has not; in which
 release between it went is from the kernel's history, not run.
 
 This file is made from the code: `BLESS=1 cargo nextest run -p platform offload_constraints`.
