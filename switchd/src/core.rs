@@ -154,8 +154,8 @@ impl Core {
         for object in found {
             // A read may be older than a notification that came before it: only the flags, of which there are no
             // notifications, are taken from it, and only if all else is as we know it.
-            let known = self.model.get(&object.key()).zip(object.offload());
-            if known.is_none_or(|(known, offload)| known.with_offload(offload) != object) {
+            let known = self.model.get(&object.key());
+            if known.is_none_or(|known| !known.is_but_for_hardware(&object)) {
                 continue;
             }
             for key in self.model.apply(Notification::New(object)) {

@@ -305,6 +305,18 @@ impl Object {
         self
     }
 
+    /// Whether `other` is the same but for what the hardware made of it.
+    pub fn is_but_for_hardware(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Filter(this), Self::Filter(other)) => {
+                (this.id, &this.kind) == (other.id, &other.kind)
+            }
+            _ => {
+                other.offload().is_some_and(|offload| self.clone().with_offload(offload) == *other)
+            }
+        }
+    }
+
     /// Whether the kernel's `held` is all that `self` asks for. Not equality: the kernel adds what no writer sets (offload
     /// flags, the bridge of a port, a neighbour's momentary state).
     pub fn is_satisfied_by(&self, held: &Self) -> bool {

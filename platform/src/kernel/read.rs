@@ -3,6 +3,7 @@
 //!
 //! What cannot be asked for one by one:
 //! - a flood list with several VTEPs (the kernel shows the first only): its device is dumped, once for all of its entries;
+//! - a filter (which the kernel finds by a number that it does not always tell): all of its place are dumped;
 //! - a route below which a more specific one covers its first address (the kernel looks addresses up, not prefixes), and
 //!   a route of a table that no rule leads to. These stay unread; a snapshot has them.
 
@@ -18,7 +19,10 @@ use netlink_packet_route::route::{RouteAttribute, RouteFlags, RouteMessage};
 
 use super::message::{RTM_GETNEIGH, RTM_GETROUTE, Request};
 use super::nexthop;
-use super::{Errno, FdbEntry, FdbTable, Ifindex, KernelError, Key, Notification, Object, Socket};
+use super::{
+    Errno, FdbEntry, FdbTable, Filter, FilterPlace, Ifindex, KernelError, Key, Notification,
+    Object, Socket,
+};
 
 /// Requests per send. Each answer is at most a few hundred bytes; together they fit the socket's buffer many times over.
 const BATCH: usize = 64;
@@ -26,13 +30,13 @@ const BATCH: usize = 64;
 impl Socket {
     pub(super) fn read_each(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
         let mut found = Vec::with_capacity(keys.len());
-        let mut floods: BTreeSet<Ifindex> = BTreeSet::new();
+        let mut dumps: BTreeSet<Dump> = BTreeSet::new();
         let mut requests = Vec::with_capacity(keys.len());
         for key in keys {
             match request(key) {
                 Question::Ask(request) => requests.push(request),
-                Question::Dump(ifindex) => {
-                    floods.insert(ifindex);
+                Question::Dump(dump) => {
+                    dumps.insert(dump);
                 }
                 Question::No => {}
             }
@@ -49,13 +53,18 @@ impl Socket {
         let wanted: BTreeSet<&Key> = keys.iter().collect();
         // A lookup answers with what it found, which may be another object than the one asked for.
         found.retain(|object| wanted.contains(&object.key()));
-        for ifindex in floods {
-            let entries = match self.dump(&FdbEntry::dump_of(ifindex)) {
+        for dump in dumps {
+            let request = match dump {
+                Dump::Fdb(ifindex) => FdbEntry::dump_of(ifindex),
+                Dump::Filters(place) => Filter::dump_of(place),
+            };
+            let entries = match self.dump(&request) {
                 Ok(entries) => entries,
                 // Gone, or changing all the time: its notifications tell more than we could read.
-                Err(KernelError::Io { errno: Errno::ENODEV, .. } | KernelError::Unsettled(_)) => {
-                    continue;
-                }
+                Err(
+                    KernelError::Io { errno: Errno::ENODEV | Errno::EINVAL, .. }
+                    | KernelError::Unsettled(_),
+                ) => continue,
                 Err(error) => return Err(error),
             };
             let entries = entries.into_iter().filter_map(|entry| match entry {
@@ -63,7 +72,8 @@ impl Socket {
                 _ => None,
             });
             found.extend(entries.filter(|object| {
-                matches!(object.key(), Key::Fdb { destination: Some(_), .. })
+                // Single entries of the device were asked for already.
+                !matches!(object.key(), Key::Fdb { destination: None, .. })
                     && wanted.contains(&object.key())
             }));
         }
@@ -71,17 +81,25 @@ impl Socket {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Dump {
+    /// The FDB of a device.
+    Fdb(Ifindex),
+    /// The filters of a place.
+    Filters(FilterPlace),
+}
+
 enum Question {
     Ask(Request),
-    /// The FDB of this device.
-    Dump(Ifindex),
+    Dump(Dump),
     /// Its flags do not change in silence, or it has none.
     No,
 }
 
 fn request(key: &Key) -> Question {
     match *key {
-        Key::Fdb { ifindex, destination: Some(_), .. } => Question::Dump(ifindex),
+        Key::Fdb { ifindex, destination: Some(_), .. } => Question::Dump(Dump::Fdb(ifindex)),
+        Key::Filter(id) => Question::Dump(Dump::Filters(id.place)),
         Key::Fdb { ifindex, mac, vlan, table, vni, destination: None } => {
             let mut message = neighbour_message(AddressFamily::Bridge, ifindex);
             message.header.flags = match table {

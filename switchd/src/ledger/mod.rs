@@ -524,7 +524,7 @@ fn is_failed(object: &Object) -> bool {
 
 /// Whether the kernel changes its flag without a word.
 fn is_silent(key: &Key) -> bool {
-    matches!(key, Key::Fdb { .. } | Key::Neighbor { .. } | Key::Nexthop(_))
+    matches!(key, Key::Fdb { .. } | Key::Neighbor { .. } | Key::Nexthop(_) | Key::Filter(_))
 }
 
 /// The other half of a remote MAC.
