@@ -124,6 +124,7 @@ impl Core {
             .into_iter()
             .filter(|key| known.get(key) != self.model.get(key))
             .collect();
+        self.ledger.handle_snapshot(now);
         for key in changed {
             self.handle_changed(key, now);
         }
@@ -133,9 +134,15 @@ impl Core {
     /// Which ASIC there is; `None`: there is none.
     pub fn handle_profile(&mut self, profile: Option<Profile>, now: Instant) {
         if let Some(fib) = &mut self.fib {
-            let takes_objects =
-                profile.as_ref().is_none_or(|profile| profile.capabilities().nexthop_objects);
-            fib.set_style(if takes_objects { NexthopStyle::Object } else { NexthopStyle::Inline });
+            let refuses_objects = profile.as_ref().is_some_and(|profile| {
+                let can = profile.capabilities();
+                can.ipv4_routes && !can.nexthop_objects
+            });
+            fib.set_style(if refuses_objects {
+                NexthopStyle::Inline
+            } else {
+                NexthopStyle::Object
+            });
         }
         self.ledger.handle_profile(profile, &self.model, now);
         if let Some(forwarding) = &mut self.forwarding {
@@ -154,18 +161,19 @@ impl Core {
     /// The keys of [`Self::poll_read`] were read anew, and this was found.
     pub fn handle_read(&mut self, asked: &[Key], found: Vec<Object>, now: Instant) {
         self.last_read = now;
+        let found_keys: Vec<Key> = found.iter().map(Object::key).collect();
         for object in found {
             // A read may be older than a notification that came before it: only the flags, of which there are no
             // notifications, are taken from it, and only if all else is as we know it.
             let known = self.model.get(&object.key());
-            if known.is_none_or(|known| !known.is_but_for_hardware(&object)) {
+            let Some(seen) = known.and_then(|known| known.with_hardware_of(&object)) else {
                 continue;
-            }
-            for key in self.model.apply(Notification::New(object)) {
+            };
+            for key in self.model.apply(Notification::New(seen)) {
                 self.handle_changed(key, now);
             }
         }
-        self.ledger.handle_read(asked, &self.model, now);
+        self.ledger.handle_read(asked, &found_keys, &self.model, now);
         self.may_stand_elsewhere(asked.iter().copied());
         self.settle();
     }
@@ -215,7 +223,7 @@ impl Core {
         if now < self.may_read_at() {
             return None;
         }
-        self.ledger.poll_read(now)
+        self.ledger.poll_read(&self.model, now)
     }
 
     /// Whether the ASIC must be looked for anew. Asking answers: the next call says no.
@@ -383,7 +391,9 @@ impl Core {
     fn settle(&mut self) {
         self.ledger.settle(&self.model);
         for key in self.ledger.poll_retries() {
-            self.reconciler.recreate(key);
+            if !self.reconciler.recreate(key) {
+                self.ledger.give_up(&key);
+            }
         }
         while let Some((key, object)) = self.gateway.poll_entry() {
             self.reconciler.desire(key, object);

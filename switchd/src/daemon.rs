@@ -113,9 +113,11 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
         || inheritance.as_ref().is_some_and(|inheritance| !inheritance.sessions.is_empty());
     let profile = hardware::detect(&model);
     let has_asic = profile.is_some();
+    // Flags of routes may have changed before the kernel was told to tell of them.
+    let model = if has_asic { read_all(&mut kernel)? } else { model };
     let mut core = Core::new(&config, model, profile, Instant::now());
     if has_asic {
-        core.handle_fills(hardware::fills(), Instant::now());
+        core.handle_fills(hardware::fills().unwrap_or_default(), Instant::now());
     }
 
     let (kernel_events, mut from_kernel) = mpsc::channel(QUEUE);
@@ -357,7 +359,10 @@ fn write(
             }
             ToKernel::Read(keys) => match kernel.read(&keys) {
                 Ok(found) => FromKernel::Read(keys, found),
-                Err(error) => FromKernel::Failed(error),
+                Err(error) => {
+                    tracing::warn!(%error, "could not look at entries; trying again by and by");
+                    FromKernel::Read(keys, Vec::new())
+                }
             },
             ToKernel::Snapshot => match read_all(&mut kernel) {
                 Ok(model) => FromKernel::Snapshot(model),

@@ -13,6 +13,9 @@ use crate::ledger::Fill;
 /// The kernel does not announce how full a table is.
 const ASK_EVERY: Duration = Duration::from_secs(10);
 
+/// So long no port may come or go before we ask which ASIC there is.
+const QUIET: Duration = Duration::from_millis(300);
+
 /// What the thread tells.
 #[derive(Debug)]
 pub enum Report {
@@ -51,12 +54,19 @@ pub fn watch(has_asic: bool, ports: &Receiver<Vec<Link>>, tell: impl Fn(Report) 
             ports.recv().map_err(|_| RecvTimeoutError::Disconnected)
         };
         let report = match asked {
-            Ok(links) => {
+            Ok(mut links) => {
+                // A driver that comes or goes does so port by port.
+                while let Ok(more) = ports.recv_timeout(QUIET) {
+                    links = more;
+                }
                 let profile = detect(&links.into_iter().map(Object::Link).collect());
                 has_asic = profile.is_some();
                 Report::Profile(profile)
             }
-            Err(RecvTimeoutError::Timeout) => Report::Fills(fills()),
+            Err(RecvTimeoutError::Timeout) => match fills() {
+                Some(fills) => Report::Fills(fills),
+                None => continue,
+            },
             Err(RecvTimeoutError::Disconnected) => return,
         };
         if !tell(report) {
@@ -65,23 +75,26 @@ pub fn watch(has_asic: bool, ports: &Receiver<Vec<Link>>, tell: impl Fn(Report) 
     }
 }
 
-/// Of all devices. A driver without devlink has no tables to tell of.
-pub fn fills() -> Vec<Fill> {
+/// Of all devices; `None`: they could not be read. A driver without devlink has no tables to tell of.
+pub fn fills() -> Option<Vec<Fill>> {
     let read = || -> Result<Vec<Fill>, GenetlinkError> {
         let mut devlink = Devlink::open()?;
+        let devices = devlink.devices()?;
         let mut fills = Vec::new();
-        for device in devlink.devices()? {
-            let resources = devlink.resources(&device)?;
-            fills.extend(resources.iter().flat_map(Resource::walk).filter_map(fill));
+        for device in &devices {
+            let resources = match devlink.resources(device) {
+                Err(error) if error.is_unsupported() => continue,
+                resources => resources?,
+            };
+            let of_device = resources.iter().flat_map(Resource::walk).filter_map(fill);
+            fills.extend(of_device.map(|fill| match devices.len() {
+                1 => fill,
+                _ => Fill { path: format!("{device} {}", fill.path), ..fill },
+            }));
         }
         Ok(fills)
     };
-    read().unwrap_or_else(|error| {
-        if !error.is_unsupported() {
-            tracing::debug!(%error, "cannot read the tables of the ASIC");
-        }
-        Vec::new()
-    })
+    read().inspect_err(|error| tracing::debug!(%error, "cannot read the tables of the ASIC")).ok()
 }
 
 /// Unlimited tables and those that do not count their entries have nothing to tell.

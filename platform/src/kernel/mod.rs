@@ -305,14 +305,21 @@ impl Object {
         self
     }
 
-    /// Whether `other` is the same but for what the hardware made of it.
-    pub fn is_but_for_hardware(&self, other: &Self) -> bool {
+    /// The same object with what the hardware made of `other`, if that is the same but for this. A neighbour's momentary
+    /// state does not count: the kernel changes it without a word.
+    pub fn with_hardware_of(&self, other: &Self) -> Option<Self> {
         match (self, other) {
-            (Self::Filter(this), Self::Filter(other)) => {
-                (this.id, &this.kind) == (other.id, &other.kind)
+            (Self::Filter(this), Self::Filter(that)) => {
+                ((this.id, &this.kind) == (that.id, &that.kind)).then(|| other.clone())
+            }
+            (Self::Neighbor(this), Self::Neighbor(that)) => {
+                let seen = Neighbor { state: that.state, ..this.clone() };
+                let seen = Self::Neighbor(seen).with_offload(that.offload);
+                (seen == *other).then(|| self.clone().with_offload(that.offload))
             }
             _ => {
-                other.offload().is_some_and(|offload| self.clone().with_offload(offload) == *other)
+                let seen = self.clone().with_offload(other.offload()?);
+                (seen == *other).then_some(seen)
             }
         }
     }

@@ -11,7 +11,7 @@ use platform::kernel::{Ifindex, Link, LinkKind, Model};
 pub(super) struct Backing(HashSet<Ifindex, RandomState>);
 
 impl Backing {
-    /// Found from all links. Costs in proportion to their number: done once after links changed, not for each change.
+    /// Found from all links. Costs in proportion to their number: done once after links changed shape, not for each change.
     pub(super) fn of(model: &Model) -> Self {
         let mut uppers: HashMap<Ifindex, Vec<&Link>> = HashMap::new();
         let mut members: HashMap<Ifindex, Vec<&Link>> = HashMap::new();
@@ -37,6 +37,10 @@ impl Backing {
             }
         }
         Self(backed)
+    }
+
+    pub(super) fn links(&self) -> impl Iterator<Item = Ifindex> {
+        self.0.iter().copied()
     }
 
     pub(super) fn has(&self, ifindex: Ifindex) -> bool {

@@ -3,10 +3,10 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use platform::asic::Capabilities;
+use platform::asic::{Capabilities, Driver, Profile};
 use platform::kernel::{
-    BridgeVlan, FdbEntry, FdbState, FdbTable, Filter, Ifindex, Link, LinkKind, Model, Neighbor,
-    Nexthop, NexthopKind, Object, Route, RouteKind, TABLE_LOCAL, Verdict, Via,
+    BridgeVlan, FdbEntry, FdbState, FdbTable, Filter, FilterKind, Ifindex, Key, Link, LinkKind,
+    Model, Neighbor, Nexthop, NexthopKind, Object, Route, RouteKind, TABLE_LOCAL, Via,
 };
 
 use super::backing::Backing;
@@ -23,20 +23,30 @@ pub(super) enum Expectation {
     Gone(&'static str),
     /// Its packets go to the CPU whatever its flag says, because of this.
     Cpu(&'static str),
-    /// The kernel has no flag for it. This follows from what it consists of.
-    Derived(Verdict, &'static str),
+    /// The kernel has no flag for it, and what it consists of is in hardware.
+    InHardware,
+    /// The kernel has no flag for it, and what it consists of is not in hardware and should be.
+    NotTaken(&'static str),
 }
 
-use Expectation::{Derived, Hardware, Software};
+use Expectation::{Hardware, InHardware, Software};
 
 /// What to expect of the hardware for `object`. Looks at a few other objects at most.
 pub(super) fn expectation(
     object: &Object,
     model: &Model,
     backing: &Backing,
+    profile: &Profile,
     can: Capabilities,
 ) -> Expectation {
     let switch = Switch { model, backing, can };
+    // Nothing is known of this driver: only its flags tell.
+    if profile.driver == Driver::Other {
+        return match object {
+            Object::Link(link) if link.is_switch_port() => InHardware,
+            _ => Software(UNKNOWN_DRIVER),
+        };
+    }
     match object {
         Object::Link(link) => switch.link(link),
         Object::BridgeVlan(vlan) => switch.vlan(vlan),
@@ -55,6 +65,9 @@ struct Switch<'a> {
     can: Capabilities,
 }
 
+const UNKNOWN_DRIVER: &str =
+    "the kernel has no flag for it, and this ASIC's driver is not known well enough to expect one";
+const NO_ADDRESS: &str = "its link has no address, so that the hardware does not route on it";
 const NO_ENTRY: &str = "it is no entry of the hardware";
 const NOT_BACKED: &str = "it is on a link that no port of the ASIC belongs to";
 const NO_VXLAN: &str =
@@ -65,25 +78,22 @@ const NO_ROUTES_V6: &str = "this ASIC's driver does not offload IPv6 routes";
 impl Switch<'_> {
     fn link(&self, link: &Link) -> Expectation {
         if link.is_switch_port() {
-            return Derived(Verdict::InHardware, "");
+            return InHardware;
         }
         if !self.backing.has(link.index) {
             return Software(NOT_BACKED);
         }
         match &link.kind {
-            LinkKind::Vxlan(vxlan) => self.tunnel(vxlan.local),
-            LinkKind::Bridge(_) | LinkKind::Bond(_) if self.can.bridge => {
-                Derived(Verdict::InHardware, "")
-            }
-            LinkKind::Vlan { .. } | LinkKind::Macvlan if self.can.ipv4_routes => {
-                Derived(Verdict::InHardware, "")
-            }
+            LinkKind::Vxlan(vxlan) => self.tunnel(link.index, vxlan.local),
+            LinkKind::Bridge(_) | LinkKind::Bond(_) if self.can.bridge => InHardware,
+            LinkKind::Vlan { .. } | LinkKind::Macvlan if self.can.ipv4_routes => InHardware,
             _ => Software("this ASIC's driver does not offload this kind of device"),
         }
     }
 
-    /// A tunnel is in hardware if its own end is: the local route of its address decapsulates.
-    fn tunnel(&self, local: Option<IpAddr>) -> Expectation {
+    /// A tunnel is in hardware if its own end is (the local route of its address decapsulates, for all tunnels at once), and
+    /// if its own entries are.
+    fn tunnel(&self, device: Ifindex, local: Option<IpAddr>) -> Expectation {
         if !self.can.vxlan {
             return Software(NO_VXLAN);
         }
@@ -95,14 +105,20 @@ impl Switch<'_> {
             self.model.get(&key.key())
         });
         match decap {
-            Some(Object::Route(route)) if route.offload.offloaded => {
-                Derived(Verdict::InHardware, "")
-            }
-            _ => Derived(
-                Verdict::Refused { errno: None, reason: None },
+            Some(Object::Route(route)) if route.offload.offloaded => self.own_entries(device),
+            _ => Expectation::NotTaken(
                 "the hardware does not decapsulate: the local route of the device's address is not offloaded; is the address on an interface that is up, and a VLAN mapped to the device (pvid untagged)?",
             ),
         }
+    }
+
+    fn own_entries(&self, device: Ifindex) -> Expectation {
+        let mut entries =
+            self.model.fdb_of(device).filter(|entry| entry.table == FdbTable::Vxlan).peekable();
+        if entries.peek().is_some() && entries.all(|entry| !entry.offload.offloaded) {
+            return Expectation::NotTaken("none of its entries is in hardware");
+        }
+        InHardware
     }
 
     /// The driver is asked when a VLAN is set, and can refuse only then.
@@ -112,7 +128,7 @@ impl Switch<'_> {
         }
         match self.model.link(vlan.ifindex).map(|link| &link.kind) {
             Some(LinkKind::Vxlan(_)) if !self.can.vxlan => Software(NO_VXLAN),
-            _ if self.can.bridge => Derived(Verdict::InHardware, ""),
+            _ if self.can.bridge => InHardware,
             _ => Software("this ASIC's driver does not offload bridges"),
         }
     }
@@ -144,8 +160,8 @@ impl Switch<'_> {
     }
 
     fn neighbor(&self, neighbor: &Neighbor) -> Expectation {
-        if !self.has_router_interface(neighbor.ifindex) {
-            return Software(NOT_BACKED);
+        if let Some(why) = self.no_router_interface(neighbor.ifindex) {
+            return Software(why);
         }
         if !self.can.neighbor_flags {
             return Software("this ASIC's driver does not say which neighbors it has");
@@ -158,7 +174,9 @@ impl Switch<'_> {
                 Software("link-local addresses are for this machine only")
             }
             address if self.is_of_link(neighbor.ifindex, address) => Hardware,
-            _ => Software("no subnet of its link has it: nothing is routed to it directly"),
+            _ => Software(
+                "no subnet of its link has it: its MAC is in hardware with the routes that name it",
+            ),
         }
     }
 
@@ -166,22 +184,28 @@ impl Switch<'_> {
         if !self.can.nexthop_objects {
             return Software("this ASIC's driver takes no nexthop objects");
         }
-        let leaves = |nexthop: &Nexthop| match nexthop.kind {
-            NexthopKind::Gateway { ifindex, .. } => self.has_router_interface(ifindex),
+        let is_complete = |id: u32| match self.model.get(&Key::Nexthop(id)) {
+            Some(Object::Nexthop(member)) => self.nexthop(&member) == Hardware,
             _ => false,
         };
-        match &nexthop.kind {
-            NexthopKind::Group(_) | NexthopKind::ResilientGroup { .. } => {
-                let all = nexthop.kind.members().iter().all(|member| {
-                    match self.model.get(&platform::kernel::Key::Nexthop(member.id)) {
-                        Some(Object::Nexthop(nexthop)) => leaves(&nexthop),
-                        _ => false,
-                    }
-                });
-                if all { Hardware } else { Software(NOT_BACKED) }
+        match nexthop.kind {
+            NexthopKind::Gateway { address, ifindex, .. } => {
+                if let Some(why) = self.no_router_interface(ifindex) {
+                    return Software(why);
+                }
+                // Its driver looks at it again by itself when the MAC is known.
+                match self.model.get(&Key::Neighbor { ifindex, address }) {
+                    Some(Object::Neighbor(neighbor)) if neighbor.state.is_valid() => Hardware,
+                    _ => Software("the MAC of its gateway is not known"),
+                }
             }
-            NexthopKind::Gateway { .. } if leaves(nexthop) => Hardware,
-            NexthopKind::Gateway { .. } => Software(NOT_BACKED),
+            NexthopKind::Group(_) | NexthopKind::ResilientGroup { .. } => {
+                if nexthop.kind.members().iter().all(|member| is_complete(member.id)) {
+                    Hardware
+                } else {
+                    Software("not all of its members can be in hardware")
+                }
+            }
             _ => Software("it has no gateway, and takes no place in hardware of its own"),
         }
     }
@@ -192,13 +216,12 @@ impl Switch<'_> {
             (true, IpNet::V6(_)) if !self.can.ipv6_routes => return Software(NO_ROUTES_V6),
             (true, _) => {}
         }
-        let leaves = self.leaves_by_asic(route);
+        let not_by_asic = self.not_by_asic(route);
         if let Some(why) = self.goes_to_cpu(route) {
             return Expectation::Cpu(why);
         }
         match route.kind {
-            RouteKind::Unicast if leaves => Hardware,
-            RouteKind::Unicast => Software(NOT_BACKED),
+            RouteKind::Unicast => not_by_asic.map_or(Hardware, Software),
             RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => Hardware,
             RouteKind::Local if !self.can.route_flag_is_true => Software(
                 "it is an address of this machine, but not on a port: this ASIC's driver has no entry for it, and packets to it that come in by a port are lost",
@@ -227,32 +250,43 @@ impl Switch<'_> {
         )
     }
 
-    fn leaves_by_asic(&self, route: &Route) -> bool {
-        let by = |ifindex| self.has_router_interface(ifindex);
+    /// Why a route does not lead out by the ASIC; `None`: it does.
+    fn not_by_asic(&self, route: &Route) -> Option<&'static str> {
         match &route.via {
-            Via::Hops(hops) => !hops.is_empty() && hops.iter().all(|hop| by(hop.ifindex)),
-            Via::Nexthop(id) => match self.model.get(&platform::kernel::Key::Nexthop(*id)) {
-                Some(Object::Nexthop(nexthop)) => self.nexthop(&nexthop) == Hardware,
-                _ => false,
+            Via::Hops(hops) if hops.is_empty() => Some(NOT_BACKED),
+            Via::Hops(hops) => hops.iter().find_map(|hop| self.no_router_interface(hop.ifindex)),
+            Via::Nexthop(id) => match self.model.get(&Key::Nexthop(*id)) {
+                // A gateway whose MAC is not known yet is trapped, which is a flag as well.
+                Some(Object::Nexthop(nexthop)) => match nexthop.kind {
+                    NexthopKind::Gateway { ifindex, .. } | NexthopKind::Device { ifindex, .. } => {
+                        self.no_router_interface(ifindex)
+                    }
+                    _ => None,
+                },
+                _ => Some("its nexthop is not there"),
             },
         }
     }
 
     fn filter(&self, filter: &Filter) -> Expectation {
         let is_backed = filter.id.place.link().is_none_or(|link| self.backing.has(link));
-        match filter.hardware {
+        match (filter.hardware, &filter.kind) {
             _ if !is_backed => Software(NOT_BACKED),
-            Some(flags) if flags.skip_hardware => {
+            (Some(flags), _) if flags.skip_hardware => {
                 Software("it was made with skip_hw: its maker wants it in software")
             }
             _ if !self.can.filters => Software("this ASIC's driver does not offload filters"),
-            _ => Hardware,
+            (_, FilterKind::Flower | FilterKind::Matchall) => Hardware,
+            _ => Software("the drivers of switches take flower and matchall only"),
         }
     }
 
-    /// Hardware routes on links that have an address and lead to the ASIC.
-    fn has_router_interface(&self, ifindex: Ifindex) -> bool {
-        self.backing.has(ifindex) && self.model.addresses_of(ifindex).next().is_some()
+    /// Why hardware does not route on a link; `None`: it does, as the link has an address and leads to the ASIC.
+    fn no_router_interface(&self, ifindex: Ifindex) -> Option<&'static str> {
+        if !self.backing.has(ifindex) {
+            return Some(NOT_BACKED);
+        }
+        self.model.addresses_of(ifindex).next().is_none().then_some(NO_ADDRESS)
     }
 
     fn is_of_link(&self, ifindex: Ifindex, address: IpAddr) -> bool {

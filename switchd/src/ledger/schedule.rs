@@ -30,12 +30,12 @@ impl Looks {
         }
     }
 
-    /// Takes up to `most` keys whose time has come.
-    pub(super) fn take_due(&mut self, most: usize, now: Instant) -> Vec<Key> {
+    /// Takes up to `most` keys whose time has come, each with the number of the look.
+    pub(super) fn take_due(&mut self, most: usize, now: Instant) -> Vec<(Key, u8)> {
         let mut due = Vec::new();
-        for queue in &mut self.0 {
+        for (queue, look) in self.0.iter_mut().zip(0..) {
             while due.len() < most && queue.front().is_some_and(|(at, _)| *at <= now) {
-                due.extend(queue.pop_front().map(|(_, key)| key));
+                due.extend(queue.pop_front().map(|(_, key)| (key, look)));
             }
         }
         due
@@ -52,12 +52,14 @@ const RETRY_LONGEST: Duration = Duration::from_secs(60);
 /// While they succeed.
 const RETRY_NEXT: Duration = Duration::from_millis(200);
 const RETRY_MOST: usize = 512;
+/// All entries have their turn within so many attempts, if there are not too many.
+const ATTEMPTS_FOR_ALL: usize = 8;
 
 /// Entries that the hardware did not take, in the order in which they came or were last tried, and when to try the first of
 /// them again.
 ///
-/// One entry goes first. If the hardware takes it, more follow at once, and still more; if not, the next attempt waits twice
-/// as long, and is another entry's: one that can never fit (tables that hash have such) does not stand in the way of all.
+/// An eighth of them goes first. If the hardware takes one, more follow at once, and still more; if not, the next attempt
+/// waits twice as long, and is others': some that can never fit (tables that hash have such) do not stand in the way of all.
 #[derive(Debug, Default)]
 pub(super) struct LeftOut {
     queue: BTreeMap<u64, Key>,
@@ -78,21 +80,12 @@ impl LeftOut {
         self.places.contains_key(key)
     }
 
-    pub(super) fn len(&self) -> usize {
-        self.places.len()
-    }
-
     /// The hardware did not take it, or not when it was tried again.
     pub(super) fn add(&mut self, key: Key, now: Instant) {
         if !self.places.contains_key(&key) {
             self.append(key);
         }
-        let attempt = self.attempt.get_or_insert(Attempt { at: now, wait: RETRY_FIRST, size: 1 });
-        if attempt.at <= now {
-            attempt.at = now + attempt.wait;
-            attempt.wait = (attempt.wait * 2).min(RETRY_LONGEST);
-            attempt.size = 1;
-        }
+        self.attempt.get_or_insert(Attempt { at: now + RETRY_FIRST, wait: RETRY_FIRST, size: 1 });
     }
 
     /// It is in hardware now.
@@ -128,7 +121,8 @@ impl LeftOut {
         }
         attempt.at = now + attempt.wait;
         attempt.wait = (attempt.wait * 2).min(RETRY_LONGEST);
-        let keys: Vec<Key> = self.queue.values().take(attempt.size).copied().collect();
+        let size = attempt.size.max(self.queue.len() / ATTEMPTS_FOR_ALL).min(RETRY_MOST);
+        let keys: Vec<Key> = self.queue.values().take(size).copied().collect();
         attempt.size = 1;
         for key in &keys {
             self.remove(key);

@@ -91,12 +91,14 @@ impl Reconciler {
         self.mark(key);
     }
 
-    /// Deletes the entry and makes it again, if it is desired and ours. Ignored otherwise.
-    pub fn recreate(&mut self, key: Key) {
-        if self.desired.contains_key(&key) {
+    /// Deletes the entry and makes it again. `false`: it is not desired, or a nexthop, which would take its routes along.
+    pub fn recreate(&mut self, key: Key) -> bool {
+        let may = self.desired.contains_key(&key) && !matches!(key, Key::Nexthop(_));
+        if may {
             self.recreate.insert(key);
             self.mark(key);
         }
+        may
     }
 
     /// What is desired under a key.
@@ -322,11 +324,6 @@ impl Reconciler {
             && let (Some(desired), Some(held)) = (desired, &held)
             && held.is_ours()
         {
-            if let Object::Nexthop(_) = held {
-                // The kernel would take the routes along that use it.
-                let (from, to) = (held.clone(), desired.clone());
-                return [Some(Change::Replace { from, to }), None];
-            }
             let changes = [Change::Delete(held.clone()), Change::Create(desired.clone())];
             self.remade.insert(*key, Remade { is_gone: false, until: now + CONFIRM_WITHIN });
             return changes.map(Some);
