@@ -9,7 +9,7 @@ use bgp::types::{AfiSafi, MacAddr};
 use bgp::wire::EvpnKey;
 use ipnet::IpNet;
 use platform::asic::Prediction;
-use platform::kernel::{FdbEntry, Ifindex, Key, Object, Vni};
+use platform::kernel::{FdbEntry, Ifindex, Key, Object, RouteKind, Vni};
 use vtep::{DomainView, PlaceView};
 
 use super::offload;
@@ -185,7 +185,7 @@ impl Story<'_> {
         let Some(link) = self.core.model().link(domain.vxlan.index) else { return Vec::new() };
         let mut steps = vec![self.step("tunnel", &Object::Link(link.clone()))];
         let decap = self.core.model().routes().find(|route| {
-            offload::is_decap(route, self.core.model()) && Some(route.prefix.addr()) == domain.vtep
+            route.kind == RouteKind::Local && Some(route.prefix.addr()) == domain.vtep
         });
         steps.extend(decap.map(|route| self.step("tunnel", &Object::Route(route.clone()))));
         steps

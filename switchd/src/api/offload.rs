@@ -1,6 +1,7 @@
 //! `offload`: every object in the kernel, as iproute2 writes it, and what the hardware made of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
 use std::time::Instant;
 
 use platform::asic::{self, Prediction};
@@ -11,6 +12,7 @@ use platform::kernel::{
 
 use super::proto::{Asic, Hardware, OffloadCount, OffloadEntry, Resource, Violation};
 use crate::core::Core;
+use crate::ledger::Standing;
 
 /// The switch ASIC, its tables, and how many entries stand where.
 pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
@@ -45,6 +47,7 @@ pub(super) fn hardware(core: &Core, now: Instant) -> Hardware {
 /// How many objects of each kind have each verdict.
 pub(crate) fn counts(core: &Core, now: Instant) -> BTreeMap<(&'static str, &'static str), u64> {
     let mut counts: BTreeMap<_, u64> = BTreeMap::new();
+    let vteps = vteps(core.model());
     if core.ledger().profile().is_none() {
         // All of it is software: a million routes need not be looked at one by one for that.
         let model = core.model();
@@ -64,14 +67,14 @@ pub(crate) fn counts(core: &Core, now: Instant) -> BTreeMap<(&'static str, &'sta
         for object in core.missing() {
             let standing = core.standing(object, &Prediction::default(), now);
             let verdict = verdict(&standing.verdict);
-            *counts.entry((kind(object, model), verdict)).or_default() += 1;
+            *counts.entry((kind(object, &vteps), verdict)).or_default() += 1;
         }
         return counts;
     }
     let prediction = core.ledger().predict(core.model());
     for object in objects(core) {
         let verdict = verdict(&core.standing(&object, &prediction, now).verdict);
-        *counts.entry((kind(&object, core.model()), verdict)).or_default() += 1;
+        *counts.entry((kind(&object, &vteps), verdict)).or_default() += 1;
     }
     counts
 }
@@ -79,21 +82,57 @@ pub(crate) fn counts(core: &Core, now: Instant) -> BTreeMap<(&'static str, &'sta
 /// Every entry, or those that should be in hardware and are not, in the order of their keys.
 pub(super) fn entries(core: &Core, all: bool, now: Instant) -> Vec<OffloadEntry> {
     let prediction = core.ledger().predict(core.model());
+    let vteps = vteps(core.model());
     let mut listed: Vec<(Key, OffloadEntry)> = objects(core)
-        .map(|object| (object.key(), entry(core, &object, &prediction, now)))
-        .filter(|(_, entry)| all || is_news(entry))
+        .map(|object| (core.standing(&object, &prediction, now), object))
+        .filter(|(standing, _)| all || is_news(standing))
+        .map(|(standing, object)| (object.key(), view(core, &object, standing, &vteps)))
         .collect();
     listed.sort_by_key(|(key, _)| *key);
     listed.into_iter().map(|(_, entry)| entry).collect()
 }
 
-/// Whether an operator wants to hear of it unasked. A trap is no loss, but where the driver says why, that is worth a word.
-fn is_news(entry: &OffloadEntry) -> bool {
-    match entry.verdict.as_str() {
-        "refused" | "pending" => true,
-        "software" => entry.expected,
-        _ => false,
+/// How many entries are refused, by kind, reason, constraint and remedy.
+pub(super) fn refusals(core: &Core, now: Instant) -> BTreeMap<Refused, (u64, String)> {
+    let prediction = core.ledger().predict(core.model());
+    let vteps = vteps(core.model());
+    let mut refused: BTreeMap<Refused, (u64, String)> = BTreeMap::new();
+    for object in objects(core) {
+        let standing = core.standing(&object, &prediction, now);
+        if matches!(standing.verdict, Verdict::Refused { .. }) {
+            let key = Refused {
+                kind: kind(&object, &vteps),
+                reason: standing.reason,
+                constraint: standing.constraint,
+                remedy: standing.remedy,
+            };
+            refused.entry(key).or_insert_with(|| (0, text(&object, core.model()))).0 += 1;
+        }
     }
+    refused
+}
+
+/// What refused entries have in common.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Refused {
+    pub(super) kind: &'static str,
+    pub(super) reason: String,
+    pub(super) constraint: Option<&'static str>,
+    pub(super) remedy: String,
+}
+
+/// Whether an operator wants to hear of it unasked.
+fn is_news(standing: &Standing) -> bool {
+    match standing.verdict {
+        Verdict::Refused { .. } | Verdict::Pending => true,
+        Verdict::Software => standing.expected,
+        Verdict::InHardware | Verdict::Trapped => false,
+    }
+}
+
+/// The own addresses of VXLAN devices: packets by the local routes to them end a tunnel.
+fn vteps(model: &Model) -> HashSet<IpAddr> {
+    model.links().filter_map(|link| link.vxlan()?.local).collect()
 }
 
 /// What the kernel holds, and what it should hold.
@@ -115,9 +154,12 @@ pub(super) fn entry(
     prediction: &Prediction,
     now: Instant,
 ) -> OffloadEntry {
-    let standing = core.standing(object, prediction, now);
+    view(core, object, core.standing(object, prediction, now), &vteps(core.model()))
+}
+
+fn view(core: &Core, object: &Object, standing: Standing, vteps: &HashSet<IpAddr>) -> OffloadEntry {
     OffloadEntry {
-        kind: kind(object, core.model()).to_owned(),
+        kind: kind(object, vteps).to_owned(),
         entry: text(object, core.model()),
         verdict: verdict(&standing.verdict).to_owned(),
         reason: standing.reason,
@@ -139,7 +181,7 @@ pub(super) fn verdict(verdict: &Verdict) -> &'static str {
     }
 }
 
-fn kind(object: &Object, model: &Model) -> &'static str {
+fn kind(object: &Object, vteps: &HashSet<IpAddr>) -> &'static str {
     match object {
         Object::Link(_) => "link",
         Object::Address(_) => "address",
@@ -148,21 +190,17 @@ fn kind(object: &Object, model: &Model) -> &'static str {
         Object::Fdb(_) => "fdb",
         Object::Neighbor(_) => "neighbor",
         Object::Nexthop(_) => "nexthop",
-        Object::Route(route) if is_decap(route, model) => "decap",
+        Object::Route(route) if is_decap(route, vteps) => "decap",
         Object::Route(_) => "route",
         Object::Rule(_) => "rule",
         Object::Filter(_) => "filter",
     }
 }
 
-/// Whether packets by this route end a tunnel: it is to the own address of a VXLAN device.
-pub(super) fn is_decap(route: &Route, model: &Model) -> bool {
+fn is_decap(route: &Route, vteps: &HashSet<IpAddr>) -> bool {
     route.kind == RouteKind::Local
         && route.table == TABLE_LOCAL
-        && model
-            .links()
-            .filter_map(|link| link.vxlan())
-            .any(|vxlan| vxlan.local == Some(route.prefix.addr()))
+        && vteps.contains(&route.prefix.addr())
 }
 
 /// An entry as iproute2 writes it.

@@ -118,13 +118,26 @@ fn conditions(core: &Core, now: Instant) -> Vec<Condition> {
         ),
         remedy: "switchctl offload".to_owned(),
     });
-    let refused = offload::entries(core, false, now).into_iter().filter_map(|entry| {
-        (entry.verdict == "refused").then(|| Condition {
-            name: if entry.constraint.is_empty() { "entry-refused" } else { "offload-constraint" }
-                .to_owned(),
-            message: format!("{} {} is not in hardware: {}", entry.kind, entry.entry, entry.reason),
-            remedy: entry.remedy,
-        })
+    let refused = offload::refusals(core, now).into_iter().map(|(refused, (count, first))| {
+        let kind = refused.kind;
+        let what = match count {
+            1 => format!("{kind} {first} is not in hardware"),
+            count => {
+                format!("{count} entries of kind {kind} are not in hardware, {first} among them")
+            }
+        };
+        Condition {
+            name: match refused.constraint {
+                Some(_) => "offload-constraint",
+                None => "entry-refused",
+            }
+            .to_owned(),
+            message: format!("{what}: {}", refused.reason),
+            remedy: match refused.remedy.as_str() {
+                "" => "switchctl offload".to_owned(),
+                remedy => remedy.to_owned(),
+            },
+        }
     });
     problems.chain(next_hops).chain(tables).chain(refused).collect()
 }

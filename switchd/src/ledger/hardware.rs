@@ -604,7 +604,7 @@ fn bridge_halves(key: &Key, model: &Model) -> Vec<Key> {
     let Key::Fdb { ifindex, mac, table: FdbTable::Vxlan, vni, destination: None, .. } = *key else {
         return Vec::new();
     };
-    let vlans = model.vlans_of(ifindex).into_iter().filter(|vlan| vlan.pvid);
+    let vlans = model.vlans_of(ifindex).iter().filter(|vlan| vlan.pvid);
     let vlans = vlans.map(|vlan| Some(vlan.vlan)).chain([None]);
     let half =
         |vlan| Key::Fdb { ifindex, mac, vlan, table: FdbTable::Bridge, vni, destination: None };
