@@ -19,7 +19,7 @@ ip link set port1 up
 ";
     let dot1ad = BRIDGE.replace("vlan_filtering 1", "vlan_filtering 1 vlan_protocol 802.1ad");
     let vlan30 = "ip link add link port2 name port2.30 type vlan id 30\n";
-    let mut rows = vec![
+    vec![
         row(
             "B1",
             "Only one VLAN-aware bridge is supported",
@@ -113,6 +113,19 @@ bridge fdb append 00:00:00:00:00:00 dev vx10 dst 10.255.0.2 self permanent"
             "ip link add link port2 name port2.31 type vlan id 31\nip link set port2.31 master br0",
             "",
         ),
+    ]
+}
+
+pub(super) fn port_rows() -> Vec<Row> {
+    let row = |id, words, setup: &str, wrong: &str, then| Row {
+        id,
+        words,
+        setup: leak(setup),
+        wrong: leak(wrong),
+        then,
+    };
+    let vlan30 = "ip link add link port2 name port2.30 type vlan id 30\n";
+    let mut rows = vec![
         row(
             "B8",
             "Enslaving a port to a device that already has an upper device is not supported",

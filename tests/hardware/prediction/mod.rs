@@ -57,12 +57,22 @@ true";
 
 #[test]
 fn what_is_predicted_of_vxlan_devices_is_what_the_driver_says() -> Result {
-    on_switch(Chip::Spectrum2, &vxlan::rows())
+    on_switch(Chip::Spectrum2, &vxlan::device_rows())
+}
+
+#[test]
+fn what_is_predicted_of_tunnels_and_their_entries_is_what_the_driver_says() -> Result {
+    on_switch(Chip::Spectrum2, &vxlan::tunnel_rows())
 }
 
 #[test]
 fn what_is_predicted_of_bridges_is_what_the_driver_says() -> Result {
     on_switch(Chip::Spectrum2, &bridge::rows())
+}
+
+#[test]
+fn what_is_predicted_of_bonds_and_ports_is_what_the_driver_says() -> Result {
+    on_switch(Chip::Spectrum2, &bridge::port_rows())
 }
 
 #[test]
