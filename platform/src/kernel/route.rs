@@ -259,6 +259,11 @@ impl Route {
             onlink: header.flags.contains(RouteFlags::Onlink),
         };
         let (mut hops, mut nexthop) = (Vec::new(), None);
+        let mut of_hops = Offload {
+            offloaded: header.flags.contains(RouteFlags::Offload),
+            trapped: header.flags.contains(RouteFlags::Trap),
+            failed: false,
+        };
         for attribute in &message.attributes {
             match attribute {
                 RouteAttribute::Destination(destination) => {
@@ -271,12 +276,23 @@ impl Route {
                 RouteAttribute::PrefSource(source) => route.source = address_of(source),
                 RouteAttribute::Oif(ifindex) => hop.ifindex = *ifindex,
                 RouteAttribute::NhId(id) => nexthop = Some(*id),
-                RouteAttribute::MultiPath(several) => hops.extend(several.iter().map(Hop::decode)),
+                RouteAttribute::MultiPath(several) => {
+                    for hop in several {
+                        of_hops.offloaded |= hop.flags.contains(RouteNextHopFlags::Offload);
+                        of_hops.trapped |= hop.flags.contains(RouteNextHopFlags::Trap);
+                        hops.push(Hop::decode(hop));
+                    }
+                }
                 other => hop.gateway = gateway_of(other).or(hop.gateway),
             }
         }
         if hops.is_empty() && (hop.ifindex != 0 || hop.gateway.is_some()) {
             hops.push(hop);
+        }
+        // Rocker flags the gateway that is written in the route, and never the route. A nexthop object's flags are its own:
+        // they say nothing of a route that uses it.
+        if nexthop.is_none() && route.offload == Offload::default() {
+            route.offload = of_hops;
         }
         route.via = nexthop.map_or(Via::Hops(hops), Via::Nexthop);
         let of_every_link = match route.prefix {
@@ -393,5 +409,29 @@ fn address_of(address: &RouteAddress) -> Option<IpAddr> {
         RouteAddress::Inet6(address) => Some((*address).into()),
         RouteAddress::Other(octets) => message::address(octets),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn flagged(nexthop: Option<u32>, flags: RouteFlags) -> Offload {
+        let mut message =
+            Route::new("10.2.0.0/16".parse().unwrap(), 20, Via::Hops(vec![])).message();
+        message.header.flags = flags;
+        message.attributes.push(RouteAttribute::Oif(2));
+        message.attributes.extend(nexthop.map(RouteAttribute::NhId));
+        Route::decode(&message).unwrap().offload
+    }
+
+    #[test]
+    fn a_flag_of_the_gateway_counts_for_the_route_it_is_written_in_unless_the_route_has_one_itself()
+    {
+        let rocker = flagged(None, RouteFlags::Offload);
+        assert_eq!(rocker, Offload { offloaded: true, ..Offload::default() });
+        let failed = flagged(None, RouteFlags::Offload | RouteFlags::OffloadFailed);
+        assert_eq!(failed, Offload { failed: true, ..Offload::default() });
+        assert_eq!(flagged(Some(7), RouteFlags::Trap), Offload::default());
     }
 }

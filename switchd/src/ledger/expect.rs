@@ -200,6 +200,9 @@ impl Switch<'_> {
             RouteKind::Unicast if leaves => Hardware,
             RouteKind::Unicast => Software(NOT_BACKED),
             RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit => Hardware,
+            RouteKind::Local if !self.can.route_flag_is_true => Software(
+                "it is an address of this machine, but not on a port: this ASIC's driver has no entry for it, and packets to it that come in by a port are lost",
+            ),
             RouteKind::Local => {
                 Software("it is an address of this machine: its packets go to the CPU")
             }
@@ -213,6 +216,9 @@ impl Switch<'_> {
             return None;
         }
         let Via::Hops(hops) = &route.via else { return None };
+        if !hops.iter().any(|hop| self.backing.has(hop.ifindex)) {
+            return None;
+        }
         let has_no_gateway = hops.iter().all(|hop| hop.gateway.is_none());
         let leaves_by_port =
             hops.iter().all(|hop| self.model.link(hop.ifindex).is_some_and(Link::is_switch_port));

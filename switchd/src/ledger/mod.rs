@@ -455,7 +455,8 @@ impl Hardware {
         };
         let expectation = self.expectation(object, model);
         match (&standing.verdict, expectation) {
-            (Verdict::InHardware, Expectation::Cpu(why)) => {
+            // Whatever the flag says, and such a driver sets it in silence.
+            (Verdict::InHardware | Verdict::Software, Expectation::Cpu(why)) => {
                 standing.verdict = Verdict::Trapped;
                 standing.reason = why.to_owned();
             }

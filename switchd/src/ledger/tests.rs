@@ -4,7 +4,7 @@ use std::time::Duration;
 use platform::asic::{Driver, KernelVersion};
 use platform::kernel::{
     Address, Bridge, BridgePort, FdbEntry, Hardware, Link, LinkKind, MacAddr, Notification,
-    Offload, Route, SwitchId, Via, Vni, Vxlan,
+    Offload, Route, RouteKind, SwitchId, TABLE_LOCAL, Via, Vni, Vxlan,
 };
 
 use super::*;
@@ -278,7 +278,22 @@ fn a_flag_that_the_driver_sets_on_routes_to_the_cpu_is_not_believed() {
     let hop = platform::kernel::Hop::device(BRIDGE);
     let connected = Route::new("192.0.2.0/24".parse().unwrap(), 0, Via::Hops(vec![hop]));
     world.tell(Object::Route(Route { offload: TAKEN, ..connected.clone() }));
+    assert_eq!(world.verdict(&Object::Route(connected.clone())), Verdict::Trapped);
+    // It sets it in silence, so that we may not have seen it.
+    world.tell(Object::Route(connected.clone()));
     assert_eq!(world.verdict(&Object::Route(connected)), Verdict::Trapped);
+}
+
+#[test]
+fn an_address_that_is_on_no_port_has_no_entry_where_the_driver_makes_entries_by_port() {
+    let mut world = World::on(Driver::Rocker);
+    let hop = platform::kernel::Hop::device(1);
+    let loopback = Route::new("10.0.0.1/32".parse().unwrap(), 0, Via::Hops(vec![hop]));
+    let loopback = Object::Route(Route { kind: RouteKind::Local, table: TABLE_LOCAL, ..loopback });
+    world.tell(loopback.clone());
+    let standing = world.standing(&loopback);
+    assert_eq!((standing.verdict, standing.expected), (Verdict::Software, false));
+    assert!(standing.reason.contains("no entry for it"), "{}", standing.reason);
 }
 
 #[test]
