@@ -138,6 +138,9 @@ impl Core {
             fib.set_style(if takes_objects { NexthopStyle::Object } else { NexthopStyle::Inline });
         }
         self.ledger.handle_profile(profile, &self.model, now);
+        if let Some(forwarding) = &mut self.forwarding {
+            forwarding.handle_change_of_all();
+        }
         self.settle();
     }
 
@@ -163,6 +166,7 @@ impl Core {
             }
         }
         self.ledger.handle_read(asked, &self.model, now);
+        self.may_stand_elsewhere(asked.iter().copied());
         self.settle();
     }
 
@@ -192,6 +196,7 @@ impl Core {
         self.totals.changes += batch.len() as u64;
         self.totals.refusals += results.iter().filter(|result| result.is_err()).count() as u64;
         self.reconciler.handle_outcome(batch, results, now);
+        self.may_stand_elsewhere(batch.iter().map(Change::key));
     }
 
     /// A deadline of [`Self::poll_timeout`] has come.
@@ -241,6 +246,8 @@ impl Core {
 
     /// What BGP is to know of its best paths: which of them forward.
     pub fn poll_fib_reports(&mut self, now: Instant) -> Vec<FibReport> {
+        let accepted = self.reconciler.poll_accepted();
+        self.may_stand_elsewhere(accepted);
         let Some(mut forwarding) = self.forwarding.take() else { return Vec::new() };
         let unexplained = Prediction::default();
         let standing = |key: &Key| {
@@ -326,9 +333,16 @@ impl Core {
         if let Some(fib) = &mut self.fib {
             fib.handle_object(&key, object.as_ref());
         }
-        self.reconciler.handle_kernel_change(key, now);
+        self.reconciler.handle_kernel_change(key, object.as_ref(), now);
         if let Some(forwarding) = &mut self.forwarding {
-            forwarding.handle_kernel_change(key);
+            forwarding.handle_change(key);
+        }
+    }
+
+    /// Where these stand may have changed without a change in the kernel.
+    fn may_stand_elsewhere(&mut self, keys: impl IntoIterator<Item = Key>) {
+        if let Some(forwarding) = &mut self.forwarding {
+            keys.into_iter().for_each(|key| forwarding.handle_change(key));
         }
     }
 

@@ -38,11 +38,16 @@ impl Forwarding {
         }
     }
 
-    /// The kernel's route under this key changed.
-    pub fn handle_kernel_change(&mut self, key: Key) {
+    /// The kernel's route under this key changed, or what is known of it.
+    pub fn handle_change(&mut self, key: Key) {
         if self.asked.contains_key(&key) {
             self.dirty.push(key);
         }
+    }
+
+    /// What is known of every route may have changed.
+    pub fn handle_change_of_all(&mut self) {
+        self.dirty = self.asked.keys().copied().collect();
     }
 
     /// Answers that are due. `standing`: where the route of a key stands; `None` if none is wanted in the kernel.

@@ -35,6 +35,16 @@ struct Refusal {
     trying: bool,
 }
 
+/// The kernel reports a delete and the create after it one by one. In between it seems to lack the entry, and making it once
+/// more would be refused: it is there.
+#[derive(Debug, Clone, Copy)]
+struct Remade {
+    /// The delete was reported.
+    is_gone: bool,
+    /// Then we look for ourselves.
+    until: Instant,
+}
+
 /// The difference between desire and kernel, worked off in batches.
 #[derive(Debug, Default)]
 pub struct Reconciler {
@@ -47,9 +57,13 @@ pub struct Reconciler {
     /// To be deleted and made again although the kernel holds it as desired: a driver that had no room looks at it again
     /// only then.
     recreate: HashSet<Key>,
+    /// Deleted and made again, and not yet reported back.
+    remade: HashMap<Key, Remade>,
     /// Desired in this run and no longer: may be deleted before the sweep.
     withdrawn: HashSet<Key>,
     refused: HashMap<Key, Refusal>,
+    /// No longer refused, without a change in the kernel, since the last [`Self::poll_accepted`].
+    accepted: Vec<Key>,
     /// Acknowledged and not yet reported back, with the latest time for that.
     unconfirmed: HashMap<Key, Instant>,
     /// No retry and no confirmation is due before. May be too early, never too late.
@@ -95,8 +109,15 @@ impl Reconciler {
         self.refused.get(key).map(|refusal| &refusal.error)
     }
 
-    /// The kernel's object under `key` appeared, changed or vanished.
-    pub fn handle_kernel_change(&mut self, key: Key, now: Instant) {
+    /// The kernel's object under `key` appeared, changed or vanished; it holds `held` now.
+    pub fn handle_kernel_change(&mut self, key: Key, held: Option<&Object>, now: Instant) {
+        if let Some(remade) = self.remade.get_mut(&key) {
+            match held {
+                None => remade.is_gone = true,
+                Some(_) if remade.is_gone => drop(self.remade.remove(&key)),
+                Some(_) => {}
+            }
+        }
         if let Key::Link(_) = key {
             // A link may be what refused entries were waiting for.
             let waiting: Vec<Key> = self.refused.keys().copied().collect();
@@ -232,6 +253,11 @@ impl Reconciler {
         })
     }
 
+    /// Keys that are no longer refused although nothing changed in the kernel: it held them as desired all along.
+    pub fn poll_accepted(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.accepted)
+    }
+
     /// Whether there is something to write, or a write is under way.
     pub fn is_busy(&self) -> bool {
         self.in_flight || !self.dirty.is_empty() || !self.dirty_groundwork.is_empty()
@@ -259,6 +285,7 @@ impl Reconciler {
     }
 
     fn refuse(&mut self, key: Key, error: KernelError, now: Instant) {
+        self.remade.remove(&key);
         let attempts = self.refused.get(&key).map_or(0, |refusal| refusal.attempts) + 1;
         let wait = match error.retry() {
             Retry::Now => Duration::ZERO,
@@ -288,6 +315,9 @@ impl Reconciler {
         let may_delete = self.withdrawn.contains(key) || (self.sweeping && managed(key));
         let desired = self.desired.get(key);
         let change = difference(desired, held.as_ref(), may_delete);
+        if self.remade.get(key).is_some_and(|remade| remade.until > now) {
+            return [None, None];
+        }
         if self.recreate.remove(key)
             && let (Some(desired), Some(held)) = (desired, &held)
             && held.is_ours()
@@ -297,11 +327,16 @@ impl Reconciler {
                 let (from, to) = (held.clone(), desired.clone());
                 return [Some(Change::Replace { from, to }), None];
             }
-            return [Some(Change::Delete(held.clone())), Some(Change::Create(desired.clone()))];
+            let changes = [Change::Delete(held.clone()), Change::Create(desired.clone())];
+            self.remade.insert(*key, Remade { is_gone: false, until: now + CONFIRM_WITHIN });
+            return changes.map(Some);
         }
+        self.remade.remove(key);
         if change.is_none() {
             self.unconfirmed.remove(key);
-            self.refused.remove(key);
+            if self.refused.remove(key).is_some() {
+                self.accepted.push(*key);
+            }
             if held.is_none() {
                 self.withdrawn.remove(key);
             }

@@ -38,7 +38,8 @@ impl World {
 
     fn kernel_reports(&mut self, notification: Notification) {
         for key in self.model.apply(notification) {
-            self.reconciler.handle_kernel_change(key, self.now);
+            let held = self.model.get(&key);
+            self.reconciler.handle_kernel_change(key, held.as_ref(), self.now);
         }
     }
 
@@ -206,7 +207,7 @@ fn a_new_link_makes_refused_entries_try_at_once() {
     world.desire(remote(1));
     world.refuse_all(Errno::ENODEV, "no such device");
     assert_eq!(world.poll(), []);
-    world.reconciler.handle_kernel_change(Key::Link(VXLAN), world.now);
+    world.reconciler.handle_kernel_change(Key::Link(VXLAN), None, world.now);
     assert_eq!(world.run(), [Change::Create(remote(1))]);
 }
 
@@ -295,4 +296,50 @@ fn flood_lists_are_written_before_single_macs() {
     world.desire(remote(1));
     world.desire(flood.clone());
     assert_eq!(world.run(), [Change::Create(flood), Change::Create(remote(1))]);
+}
+
+#[test]
+fn between_the_reports_of_a_delete_and_the_create_after_it_nothing_is_made_once_more() {
+    let mut world = World::new();
+    world.desire(remote(1));
+    world.run();
+    world.reconciler.recreate(remote(1).key());
+    let batch = world.poll();
+    assert_eq!(batch, [Change::Delete(remote(1)), Change::Create(remote(1))]);
+    world.reconciler.handle_outcome(&batch, vec![Ok(()), Ok(())], world.now);
+    // A report from before the delete is late.
+    world.kernel_reports(Notification::New(remote(1)));
+    world.kernel_reports(Notification::Gone(remote(1)));
+    assert_eq!(world.poll(), []);
+    world.kernel_reports(Notification::New(remote(1)));
+    assert_eq!(world.poll(), []);
+    // From here on a delete is somebody else's.
+    world.kernel_reports(Notification::Gone(remote(1)));
+    assert_eq!(world.run(), [Change::Create(remote(1))]);
+}
+
+#[test]
+fn an_entry_whose_return_is_never_reported_is_made_again_after_a_while() {
+    let mut world = World::new();
+    world.desire(remote(1));
+    world.run();
+    world.reconciler.recreate(remote(1).key());
+    let batch = world.poll();
+    world.reconciler.handle_outcome(&batch, vec![Ok(()), Ok(())], world.now);
+    world.kernel_reports(Notification::Gone(remote(1)));
+    assert_eq!(world.poll(), []);
+    assert!(world.advance(CONFIRM_WITHIN), "a snapshot is due");
+    assert_eq!(world.run(), [Change::Create(remote(1))]);
+}
+
+#[test]
+fn a_refusal_that_ends_without_a_change_in_the_kernel_is_told() {
+    let mut world = World::new();
+    world.desire(remote(1));
+    world.refuse_all(Errno::EEXIST, "it is there");
+    world.kernel_reports(Notification::New(remote(1)));
+    assert_eq!(world.reconciler.poll_accepted(), []);
+    world.advance(RETRY_FIRST);
+    assert_eq!(world.poll(), []);
+    assert_eq!(world.reconciler.poll_accepted(), [remote(1).key()]);
 }
