@@ -1,6 +1,6 @@
 //! The driver accepts what it then cannot do, or starts anew.
 
-use lab::{Lab, PATIENCE, Result, ensure, ensure_eq, eventually};
+use lab::{Lab, PATIENCE, Result, ensure, ensure_eq, eventually, switch};
 
 use super::{Router, wait_for_flag};
 use crate::verdicts;
@@ -31,8 +31,7 @@ fn a_route_that_failed_in_hardware_is_refused_and_gets_there_by_itself_once_the_
             verdicts::wait_for(switch, prefix, "trapped")?;
         }
         verdicts::agree_with_iproute2(switch)?;
-        ensure_eq!(verdicts::conditions(switch)?, [], "conditions");
-        Ok(())
+        verdicts::all_is_well(switch)
     })
 }
 
@@ -63,7 +62,7 @@ fn after_a_reload_of_the_driver_all_routes_are_back_as_soon_as_the_ports_have_th
             verdicts::wait_for(switch, prefix, "trapped")?;
         }
         verdicts::agree_with_iproute2(switch)?;
-        let offload = verdicts::ctl(switch, "offload")?;
+        let offload = switch::ask(switch, "offload")?;
         let mut ports: Vec<&str> = offload["asic"]["ports"]
             .as_array()
             .into_iter()
@@ -72,7 +71,7 @@ fn after_a_reload_of_the_driver_all_routes_are_back_as_soon_as_the_ports_have_th
             .collect();
         ports.sort_unstable();
         ensure_eq!(ports, ["port1", "port2"], "ports");
-        ensure_eq!(verdicts::conditions(switch)?, [], "conditions");
+        verdicts::all_is_well(switch)?;
         switchd.ensure_running()
     })
 }

@@ -49,7 +49,8 @@ fn a_route_is_announced_once_it_is_in_hardware_and_withdrawn_when_it_fails_there
         router.inject("fib/fail_route_offload", false)?;
         right.wait_for("10.20.0.0/24", true)?;
         right.wait_for("10.21.0.0/24", true)?;
-        verdicts::agree_with_iproute2(switch).map(drop)
+        verdicts::agree_with_iproute2(switch)?;
+        verdicts::all_is_well(switch)
     })
 }
 
