@@ -12,6 +12,8 @@ pub(crate) struct Standing {
     pub(crate) entry: String,
     pub(crate) verdict: String,
     pub(crate) reason: String,
+    /// Whether the hardware should have it.
+    pub(crate) expected: bool,
 }
 
 /// What `switchctl offload` lists: what is not in hardware and should be; or everything.
@@ -23,13 +25,34 @@ pub(crate) fn offload(node: &Node, all: bool) -> Result<Vec<Standing>> {
         entry: text(row, "entry"),
         verdict: text(row, "verdict"),
         reason: text(row, "reason"),
+        expected: row["expected"] == true,
     };
     Ok(value["entries"].as_array().into_iter().flatten().map(row).collect())
 }
 
 /// Compares every FDB entry, neighbour, nexthop and route of the ledger with iproute2's word on it, both ways.
 pub(crate) fn ledger_agrees_with_iproute2(node: &Node) -> Result {
-    let ledger = offload(node, true)?;
+    agrees(&offload(node, true)?, node, &routes(node)?)
+}
+
+/// As [`ledger_agrees_with_iproute2`], but for entries that begin with this, of which the kernel has none.
+pub(crate) fn ledger_agrees_but_for(node: &Node, lacking: &str) -> Result {
+    let mut ledger = offload(node, true)?;
+    ledger.retain(|row| !row.entry.starts_with(lacking));
+    agrees(&ledger, node, &routes(node)?)
+}
+
+/// As [`ledger_agrees_with_iproute2`], on a chip whose driver flags what in truth goes to the CPU: all routes but those by a
+/// gateway.
+pub(crate) fn ledger_agrees_but_for_lies(node: &Node) -> Result {
+    let mut routes = routes(node)?;
+    let lies =
+        |(route, flag): &(&String, &mut &str)| **flag == "offload" && !route.contains(" via ");
+    routes.iter_mut().filter(lies).for_each(|(_, flag)| *flag = "trap");
+    agrees(&offload(node, true)?, node, &routes)
+}
+
+fn agrees(ledger: &[Standing], node: &Node, routes: &Flags) -> Result {
     let of = |kinds: &[&str]| -> BTreeMap<String, String> {
         let rows = ledger.iter().filter(|row| kinds.contains(&row.kind.as_str()));
         rows.map(|row| (row.entry.clone(), row.verdict.clone())).collect()
@@ -37,7 +60,7 @@ pub(crate) fn ledger_agrees_with_iproute2(node: &Node) -> Result {
     compare("FDB", &of(&["fdb", "flood"]), &fdb(node)?)?;
     compare("neighbors", &of(&["neighbor"]), &neighbors(node)?)?;
     compare("nexthops", &of(&["nexthop"]), &nexthops(node)?)?;
-    compare("routes", &of(&["route", "decap"]), &routes(node)?)
+    compare("routes", &of(&["route", "decap"]), routes)
 }
 
 /// The entry as the ledger writes it, and what the kernel's flags say.
@@ -140,6 +163,10 @@ fn route(row: &Value, nexthops: &Value, longest: u8) -> String {
         address => format!("{address}/{longest}"),
     };
     let way = |hop: &Value| {
+        if let Some(members) = hop["group"].as_array() {
+            let members: Vec<String> = members.iter().map(|it| it["id"].to_string()).collect();
+            return format!(" group {}", members.join("/"));
+        }
         let gateway = hop["gateway"].as_str().or_else(|| hop["via"]["host"].as_str());
         let gateway = gateway.map(|via| format!(" via {via}")).unwrap_or_default();
         format!("{gateway} dev {}", text(hop, "dev"))
@@ -155,7 +182,11 @@ fn route(row: &Value, nexthops: &Value, longest: u8) -> String {
             None => String::new(),
         },
     };
-    format!("{kind}{prefix}{by}")
+    let table = match text(row, "table") {
+        "" | "main" | "local" => String::new(),
+        table => format!(" table {table}"),
+    };
+    format!("{kind}{prefix}{by}{table}")
 }
 
 fn route_flag(row: &Value) -> &'static str {
@@ -164,7 +195,8 @@ fn route_flag(row: &Value) -> &'static str {
         () if has("rt_offload_failed") => "failed",
         () if has("rt_trap") => "trap",
         () if has("rt_offload") => "offload",
-        () => "",
+        // Rocker flags the gateway and never the route; of a nexthop object, `nh_info` has the flags.
+        () => flag(row),
     }
 }
 

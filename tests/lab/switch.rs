@@ -99,6 +99,14 @@ impl Switch {
         self.process.kill9()
     }
 
+    /// Fails when it has ended on its own.
+    ///
+    /// # Errors
+    /// It has ended.
+    pub fn ensure_running(&mut self) -> Result {
+        self.process.ensure_running()
+    }
+
     /// Everything it has logged.
     ///
     /// # Errors

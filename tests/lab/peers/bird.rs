@@ -35,6 +35,17 @@ impl Bird {
         self.node.run_words(&words)
     }
 
+    /// Gives it another configuration; it changes what differs, and sessions stay.
+    ///
+    /// # Errors
+    /// BIRD does not understand it.
+    pub fn reconfigure(&self, config: &str) -> Result {
+        fs::write(self.node.dir().join("bird.conf"), config)?;
+        let answer = self.birdc("configure")?;
+        ensure!(answer.contains("Reconfigur"), "BIRD: {answer}");
+        Ok(())
+    }
+
     /// Waits until a BGP protocol is established.
     ///
     /// # Errors
@@ -94,8 +105,9 @@ impl Bird {
         self.wait_until_ready()
     }
 
-    // birdc exits with 0 and says "Network not found" on its standard output.
-    fn has_route(&self, prefix: &str) -> bool {
+    /// Whether `prefix` is in the table.
+    pub fn has_route(&self, prefix: &str) -> bool {
+        // birdc exits with 0 and says "Network not found" on its standard output.
         self.birdc(&format!("show route for {prefix}")).is_ok_and(|text| text.contains(prefix))
     }
 
