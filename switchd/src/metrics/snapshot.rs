@@ -19,9 +19,9 @@ pub struct Snapshot {
 /// How many objects of one kind have one verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entries {
-    /// As `switchctl show offload` says it: `fdb`, `route`.
+    /// As `switchctl offload` says it: `fdb`, `route`.
     pub kind: String,
-    /// As `switchctl show offload` says it: `in-hardware`, `refused`.
+    /// As `switchctl offload` says it: `in-hardware`, `refused`.
     pub verdict: String,
     /// How many.
     pub count: u64,
