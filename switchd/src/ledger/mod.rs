@@ -1,13 +1,14 @@
 //! What the hardware made of every object in the kernel, whoever put it there, and when we last saw it.
 //!
-//! The kernel says with flags what a driver took. For routes it notifies ([`crate::daemon`] switches that on); for FDB
+//! The kernel says with flags what a driver took. For routes it notifies ([`crate::hardware`] switches that on); for FDB
 //! entries, neighbours and nexthops it changes the flag in silence. So what should be in hardware and is not gets looked
 //! at again, soon and then less and less often (`schedule.rs`); and what is in hardware gets looked at now and then,
 //! because a driver may drop it in silence as well.
 //!
 //! **When the hardware's table is full**, what is in it stays; what came later stays in software, where the kernel
 //! forwards it. Nexthops and flood lists are written before single MACs, and so get their place first. Entries left out
-//! are tried again one after the other, as soon as an entry leaves the hardware, and now and then without that. Only entries of our own are tried again: that takes a delete and an add, which nobody may do to another's.
+//! are tried again in turn, as soon as an entry leaves the hardware, and now and then without that. Only entries of our
+//! own are: that takes a delete and an add, which nobody may do to another's.
 //!
 //! Where there is no ASIC, this module remembers nothing and costs nothing.
 
