@@ -43,6 +43,9 @@ pub struct Originations {
     pub withdraw: Vec<RouteKey>,
 }
 
+/// So many changed objects may wait for the ledger while there is something to write.
+const BACKLOG: usize = 65_536;
+
 /// Everything that switchd knows, and what follows from it.
 #[derive(Debug)]
 pub struct Core {
@@ -223,6 +226,9 @@ impl Core {
         if now < self.may_read_at() {
             return None;
         }
+        if !self.reconciler.is_busy() {
+            self.settle_ledger();
+        }
         self.ledger.poll_read(&self.model, now)
     }
 
@@ -387,13 +393,19 @@ impl Core {
         }
     }
 
-    /// Carries consequences to where they act, until nothing is left to carry.
-    fn settle(&mut self) {
+    fn settle_ledger(&mut self) {
         self.ledger.settle(&self.model);
         for key in self.ledger.poll_retries() {
             if !self.reconciler.recreate(key) {
                 self.ledger.give_up(&key);
             }
+        }
+    }
+
+    /// Carries consequences to where they act, until nothing is left to carry.
+    fn settle(&mut self) {
+        if !self.reconciler.is_busy() || self.ledger.backlog() > BACKLOG {
+            self.settle_ledger();
         }
         while let Some((key, object)) = self.gateway.poll_entry() {
             self.reconciler.desire(key, object);

@@ -190,13 +190,17 @@ async fn act(
     if core.poll_snapshot_due() {
         let _ = threads.kernel.send(ToKernel::Snapshot);
     }
-    if let Some(batch) = core.poll_batch(Instant::now()) {
-        let _ = threads.kernel.send(ToKernel::Apply(batch));
-    }
-    // After the batch: programming comes first.
+    let write = |core: &mut Core| {
+        if let Some(batch) = core.poll_batch(Instant::now()) {
+            let _ = threads.kernel.send(ToKernel::Apply(batch));
+        }
+    };
+    // Programming comes first; and what comes to light when there is time for it may want to be made again.
+    write(core);
     if let Some(keys) = core.poll_read(Instant::now()) {
         let _ = threads.kernel.send(ToKernel::Read(keys));
     }
+    write(core);
     if let (Some(originations), Some(bgp)) = (core.poll_originations(), bgp) {
         write_down(&originations, journal);
         let Originations { announce, withdraw } = originations;

@@ -45,7 +45,7 @@ pub(super) struct Hardware {
     shapes: HashMap<Ifindex, Shape, RandomState>,
     /// A shape changed since `backing` was found.
     backing_is_stale: bool,
-    /// To be judged when the backing is known again.
+    /// Changed, and to be judged when there is time.
     unjudged: Vec<Key>,
     /// The nexthop object of each gateway.
     gateways: HashMap<(Ifindex, IpAddr), u32, RandomState>,
@@ -180,10 +180,14 @@ impl Hardware {
             _ => {}
         }
         match object {
-            Some(_) if self.backing_is_stale => self.unjudged.push(*key),
-            Some(object) => self.track(*key, object, model),
+            Some(_) => self.unjudged.push(*key),
             None => self.forget(key),
         }
+    }
+
+    /// How many objects wait for [`Self::settle`].
+    pub(super) fn backlog(&self) -> usize {
+        self.unjudged.len()
     }
 
     pub(super) fn settle(&mut self, model: &Model) {

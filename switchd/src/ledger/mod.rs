@@ -64,8 +64,7 @@ impl Ledger {
     }
 
     /// The kernel's object under `key` appeared, changed or vanished. Returns whether an ASIC's port came or went, so that
-    /// [`Self::handle_profile`] should be told which ASIC there is now. Once all that is known has been handed over,
-    /// [`Self::settle`] is due.
+    /// [`Self::handle_profile`] should be told which ASIC there is now. [`Self::settle`] is due by and by.
     pub fn handle_object(
         &mut self,
         key: &Key,
@@ -86,7 +85,12 @@ impl Ledger {
         ports_changed
     }
 
-    /// All that the kernel told of in one go has been handed over.
+    /// How many objects wait for [`Self::settle`].
+    pub fn backlog(&self) -> usize {
+        self.hardware.as_ref().map_or(0, Hardware::backlog)
+    }
+
+    /// Judges what was handed over. Until then it counts as pending; so it may wait for a burst of writing to end.
     pub fn settle(&mut self, model: &Model) {
         if let Some(hardware) = &mut self.hardware {
             hardware.settle(model);

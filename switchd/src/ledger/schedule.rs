@@ -148,6 +148,8 @@ impl LeftOut {
     }
 
     fn remove(&mut self, key: &Key) -> bool {
-        self.places.remove(key).is_some_and(|place| self.queue.remove(&place).is_some())
+        // Mostly there is nothing, and then nothing to look up.
+        !self.places.is_empty()
+            && self.places.remove(key).is_some_and(|place| self.queue.remove(&place).is_some())
     }
 }

@@ -3,7 +3,7 @@
 use lab::{Lab, LabError, Node, PATIENCE, Result, ensure, ensure_eq, eventually};
 
 use super::Router;
-use crate::verdicts;
+use crate::{verdicts, witness::Standing};
 
 #[test]
 fn a_full_table_is_named_before_it_is_full_refuses_the_next_route_and_takes_it_when_there_is_room()
@@ -57,6 +57,31 @@ fn a_full_table_is_named_before_it_is_full_refuses_the_next_route_and_takes_it_w
         right.wait_for(&last, true)?;
         verdicts::agree_with_iproute2(&switch)?;
         verdicts::all_is_well(&switch)
+    })
+}
+
+#[test]
+fn a_gateway_for_which_there_is_no_room_is_refused_in_the_drivers_words_and_its_routes_follow_later()
+-> Result {
+    Lab::run(|lab| {
+        let router = Router::build(lab)?;
+        let switch = &router.switch;
+        router.resize("nexthops", 1)?;
+        let _switchd = router.start("")?;
+        let left = router.peer(1, &["10.20.0.0/24"])?;
+        verdicts::wait_for(switch, "10.20.0.0/24", "trapped")?;
+
+        left.announce(&["10.20.0.0/24", "10.21.0.0/24", "fd20::/32"])?;
+        verdicts::wait_for(switch, "10.21.0.0/24", "trapped")?;
+        verdicts::wait_for(switch, "fd20::/32", "refused")?;
+        let gateway = verdicts::on(switch, "fd02::2")?;
+        let said = |line: &Standing| line.reason.contains("Exceeded number of supported nexthops");
+        ensure!(gateway.iter().any(said), "not the driver's words: {gateway:?}");
+
+        left.announce(&["fd20::/32"])?;
+        verdicts::wait_for(switch, "fd20::/32", "trapped")?;
+        verdicts::agree_with_iproute2(switch)?;
+        verdicts::all_is_well(switch)
     })
 }
 

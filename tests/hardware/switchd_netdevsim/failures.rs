@@ -24,12 +24,9 @@ fn a_route_that_failed_in_hardware_is_refused_and_gets_there_by_itself_once_the_
         verdicts::wait_for(switch, "10.20.0.0/24", "trapped")?;
         verdicts::agree_with_iproute2(switch)?;
         let conditions = verdicts::conditions(switch)?;
-        // What has one reason is one condition.
-        let said = conditions.iter().map(|(_, message)| message.as_str()).collect::<Vec<_>>();
-        ensure!(
-            matches!(said.as_slice(), [one] if one.starts_with("3 entries of kind route")),
-            "{said:?}"
-        );
+        let says_all =
+            |(_, message): &(String, String)| message.starts_with("3 entries of kind route");
+        ensure!(conditions.len() == 1 && says_all(&conditions[0]), "conditions: {conditions:?}");
 
         router.inject("fib/fail_route_offload", false)?;
         for prefix in ["10.21.0.0/24", "10.22.0.0/24", "fd20::/32"] {
