@@ -7,9 +7,9 @@ pub trait Dataplane {
     /// Applies the changes in the given order. One answer per change; a refusal does not stop those after it.
     fn apply(&mut self, changes: &[Change]) -> Vec<Result<(), KernelError>>;
 
-    /// Reads the objects of these keys anew. What it does not have, or cannot show alone, is not among the answers: a
-    /// flood list with several VTEPs is dumped with its device; a route that is not the one by which its first address goes
-    /// stays unread.
+    /// Reads the objects of these keys anew. What it does not have, or cannot show at a bounded cost, is not among
+    /// the answers: flood lists with several VTEPs, of more than a few devices in one call; a route that is not the one by
+    /// which its first address goes.
     ///
     /// # Errors
     /// It cannot be read. That there is no such object is no error.

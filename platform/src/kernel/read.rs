@@ -2,7 +2,7 @@
 //! neighbour or a nexthop, and dumping a large device to see one flag costs seconds.
 //!
 //! What cannot be asked for one by one:
-//! - a flood list with several VTEPs (the kernel shows the first only): its device is dumped, once for all of its entries;
+//! - a flood list with several VTEPs (the kernel shows the first only): the others take a dump of their device;
 //! - a filter (which the kernel finds by a number that it does not always tell): all of its place are dumped;
 //! - a route below which a more specific one covers its first address (the kernel looks addresses up, not prefixes), and
 //!   a route of a table that no rule leads to. These stay unread; a snapshot has them.
@@ -27,6 +27,10 @@ use super::{
 /// Requests per send. Each answer is at most a few hundred bytes; together they fit the socket's buffer many times over.
 const BATCH: usize = 64;
 
+/// Dumps per call: a dump of a device's FDB costs in proportion to the square of its entries. What this leaves unread is not
+/// among the answers.
+const DUMPS: usize = 4;
+
 impl Socket {
     pub(super) fn read_each(&mut self, keys: &[Key]) -> Result<Vec<Object>, KernelError> {
         let mut found = Vec::with_capacity(keys.len());
@@ -35,10 +39,8 @@ impl Socket {
         for key in keys {
             match request(key) {
                 Question::Ask(request) => requests.push(request),
-                Question::Dump(dump) => {
-                    dumps.insert(dump);
-                }
-                Question::No => {}
+                Question::AskOrDump(request, _) => requests.push(request),
+                Question::Dump(_) | Question::No => {}
             }
         }
         for requests in requests.chunks(BATCH) {
@@ -53,6 +55,16 @@ impl Socket {
         let wanted: BTreeSet<&Key> = keys.iter().collect();
         // A lookup answers with what it found, which may be another object than the one asked for.
         found.retain(|object| wanted.contains(&object.key()));
+        // Each question about one flood list has the same answer.
+        let mut answered: BTreeSet<Key> = BTreeSet::new();
+        found.retain(|object| answered.insert(object.key()));
+        for key in keys.iter().filter(|key| !answered.contains(key)) {
+            if let Question::AskOrDump(_, dump) | Question::Dump(dump) = request(key)
+                && (dumps.len() < DUMPS || dumps.contains(&dump))
+            {
+                dumps.insert(dump);
+            }
+        }
         for dump in dumps {
             let request = match dump {
                 Dump::Fdb(ifindex) => FdbEntry::dump_of(ifindex),
@@ -72,9 +84,8 @@ impl Socket {
                 _ => None,
             });
             found.extend(entries.filter(|object| {
-                // Single entries of the device were asked for already.
-                !matches!(object.key(), Key::Fdb { destination: None, .. })
-                    && wanted.contains(&object.key())
+                let key = object.key();
+                wanted.contains(&key) && !answered.contains(&key)
             }));
         }
         Ok(found)
@@ -91,6 +102,8 @@ enum Dump {
 
 enum Question {
     Ask(Request),
+    /// The answer may be about another one of the list.
+    AskOrDump(Request, Dump),
     Dump(Dump),
     /// Its flags do not change in silence, or it has none.
     No,
@@ -98,9 +111,8 @@ enum Question {
 
 fn request(key: &Key) -> Question {
     match *key {
-        Key::Fdb { ifindex, destination: Some(_), .. } => Question::Dump(Dump::Fdb(ifindex)),
         Key::Filter(id) => Question::Dump(Dump::Filters(id.place)),
-        Key::Fdb { ifindex, mac, vlan, table, vni, destination: None } => {
+        Key::Fdb { ifindex, mac, vlan, table, vni, destination } => {
             let mut message = neighbour_message(AddressFamily::Bridge, ifindex);
             message.header.flags = match table {
                 FdbTable::Bridge => NeighbourFlags::Controller,
@@ -114,7 +126,11 @@ fn request(key: &Key) -> Question {
             if let Some(vni) = vni {
                 add(NeighbourAttribute::Vni(vni.get()));
             }
-            Question::Ask(Request::new(RTM_GETNEIGH, 0, &message))
+            let request = Request::new(RTM_GETNEIGH, 0, &message);
+            match destination {
+                Some(_) => Question::AskOrDump(request, Dump::Fdb(ifindex)),
+                None => Question::Ask(request),
+            }
         }
         Key::Neighbor { ifindex, address } => {
             let mut message = neighbour_message(family_of(address), ifindex);

@@ -21,11 +21,8 @@ use super::standing::{self, Standing};
 /// Single entries per read: some milliseconds of the writer's time.
 const READ: usize = 1024;
 
-/// Devices whose FDB, and places whose filters, are dumped in one read. The kernel shows a flood list in no other way, and a
-/// dump costs in proportion to the square of the device's entries.
-const DUMPS: usize = 4;
-
-/// Devices with more entries than this are dumped at most this often.
+/// Flood lists of devices with more entries than this are read at most this often: it may take a dump of the device, which
+/// costs in proportion to the square of its entries.
 const LARGE: usize = 8192;
 const LARGE_EVERY: Duration = Duration::from_secs(60);
 
@@ -423,18 +420,17 @@ impl Hardware {
         keys
     }
 
-    /// Keeps as many of the keys as can be read without dumping too much; the others are looked at later.
+    /// Keeps the keys whose reading costs little; the others are looked at later.
     fn limit_dumps(&mut self, keys: Vec<Key>, model: &Model) -> Vec<Key> {
-        let mut dumps: BTreeSet<Key> = BTreeSet::new();
+        let mut large: BTreeSet<Ifindex> = BTreeSet::new();
         let mut kept = Vec::with_capacity(keys.len());
         for key in keys {
-            let Some(dump) = dumped_with(&key) else {
+            let Key::Fdb { ifindex, destination: Some(_), .. } = key else {
                 kept.push(key);
                 continue;
             };
-            let may = dumps.contains(&dump) || (dumps.len() < DUMPS && self.may_dump(&dump, model));
-            if may {
-                dumps.insert(dump);
+            if large.contains(&ifindex) || self.may_dump(ifindex, model) {
+                large.insert(ifindex);
                 kept.push(key);
             } else {
                 self.look_later(key);
@@ -443,8 +439,7 @@ impl Hardware {
         kept
     }
 
-    fn may_dump(&mut self, dump: &Key, model: &Model) -> bool {
-        let Key::Link(index) = *dump else { return true };
+    fn may_dump(&mut self, index: Ifindex, model: &Model) -> bool {
         if model.fdb_count(index) <= LARGE {
             return true;
         }
@@ -588,19 +583,6 @@ fn is_failed(object: &Object) -> bool {
 /// Whether the kernel changes its flag without a word.
 fn is_silent(key: &Key) -> bool {
     matches!(key, Key::Fdb { .. } | Key::Neighbor { .. } | Key::Nexthop(_) | Key::Filter(_))
-}
-
-/// What has to be dumped to read this: the link's FDB, or the filters of a place, under one key.
-fn dumped_with(key: &Key) -> Option<Key> {
-    match *key {
-        Key::Fdb { ifindex, destination: Some(_), .. } => Some(Key::Link(ifindex)),
-        Key::Filter(id) => {
-            let of_place =
-                platform::kernel::FilterId { chain: 0, priority: 0, protocol: 0, handle: 0, ..id };
-            Some(Key::Filter(of_place))
-        }
-        _ => None,
-    }
 }
 
 /// The bridge's half of a remote MAC, by the VXLAN device's: in the VLAN that the device carries, where the bridge has VLANs.
