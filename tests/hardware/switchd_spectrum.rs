@@ -7,7 +7,10 @@ use lab::{
     machine::SpectrumTable, peers::Frr, ping, switch::Switch,
 };
 
-use crate::witness::{Standing, ledger_agrees_with_iproute2, offload};
+use crate::{
+    verdicts,
+    witness::{Standing, offload},
+};
 
 /// Longer than switchd gives the driver, and than its slowest first attempts to mend.
 const RECOVERY: Duration = Duration::from_secs(60);
@@ -22,7 +25,7 @@ fn a_gateway_of_fifty_vnis_is_in_hardware_and_the_ledger_tells_the_truth_about_e
     Lab::run(|lab| {
         let fabric = Fabric::build(lab, VNIS)?;
         eventually(RECOVERY, || fabric.all_is_in_hardware(VNIS))?;
-        ledger_agrees_with_iproute2(fabric.node())?;
+        verdicts::agree_with_iproute2(fabric.node())?;
 
         // Capacity and one: two of three new stations fit.
         fabric.machine.spectrum_room(SpectrumTable::Fdb, Some(2))?;
@@ -45,7 +48,7 @@ fn a_gateway_of_fifty_vnis_is_in_hardware_and_the_ledger_tells_the_truth_about_e
             Ok(())
         })?;
         ensure!(fabric.conditions()?.contains(&left_out), "no condition names {left_out}");
-        ledger_agrees_with_iproute2(fabric.node())?;
+        verdicts::agree_with_iproute2(fabric.node())?;
 
         // There is room again: it gets in by itself.
         fabric.far_station(1, 101, false)?;
@@ -55,7 +58,7 @@ fn a_gateway_of_fifty_vnis_is_in_hardware_and_the_ledger_tells_the_truth_about_e
             Ok(())
         })?;
         ensure!(fabric.chip_has(&left_out)?, "the ledger says that {left_out} is in hardware");
-        ledger_agrees_with_iproute2(fabric.node())
+        verdicts::agree_with_iproute2(fabric.node())
     })
 }
 
@@ -92,7 +95,7 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
         })?;
         fabric.machine.spectrum_room(SpectrumTable::Ipv4Routes, None)?;
         eventually(RECOVERY, || fabric.nothing_is_left_out())?;
-        ledger_agrees_with_iproute2(fabric.node())?;
+        verdicts::agree_with_iproute2(fabric.node())?;
 
         // The driver is reloaded under the daemon, with traffic: ports, and what was in the chip, are gone.
         traffic.wait_for_answers(1)?;
@@ -109,7 +112,7 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
         fabric.operator_puts_ports_back(2)?;
         eventually(RECOVERY, || fabric.all_is_in_hardware(2))?;
         ensure!(fabric.chip_has(&vetoed)?, "{vetoed} is back in the ledger and not in the chip");
-        ledger_agrees_with_iproute2(fabric.node())?;
+        verdicts::agree_with_iproute2(fabric.node())?;
         traffic.wait_for_answers(50)?;
         fabric.switch.terminate().map(drop)
     })
