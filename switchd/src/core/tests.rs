@@ -52,17 +52,17 @@ impl World {
         let in_bridge = |link| Link { master: Some(BRIDGE), port, ..link };
         let vxlan = LinkKind::Vxlan(Vxlan::new(Vni::try_from(100).unwrap(), OWN.into()));
         let operators = [
-            Object::Link(link(1, "lo", LinkKind::Physical)),
+            Object::Link(Link::new(1, "lo", LinkKind::Physical)),
             Object::Address(Address::new(1, format!("{OWN}/32").parse().unwrap())),
-            Object::Link(link(BRIDGE, "br100", LinkKind::Bridge(Bridge::default()))),
-            Object::Link(in_bridge(link(VXLAN, "vxlan100", vxlan))),
+            Object::Link(Link::new(BRIDGE, "br100", LinkKind::Bridge(Bridge::default()))),
+            Object::Link(in_bridge(Link::new(VXLAN, "vxlan100", vxlan))),
             Object::Link(in_bridge(Link {
                 hardware: profile.as_ref().map(|_| {
                     let switch_id = SwitchId::new(&[1]);
                     let port_name = Some("p1".to_owned());
                     Box::new(Hardware { switch_id, port_name, ..Hardware::default() })
                 }),
-                ..link(PORT, "swp1", LinkKind::Physical)
+                ..Link::new(PORT, "swp1", LinkKind::Physical)
             })),
         ];
         let mut kernel = prepare(operators.into_iter().fold(FakeKernel::new(), FakeKernel::with));
@@ -184,24 +184,6 @@ impl World {
             _ => None,
         };
         self.core.missing().filter_map(reason).collect()
-    }
-}
-
-fn link(index: u32, name: &str, kind: LinkKind) -> Link {
-    Link {
-        index,
-        name: name.to_owned(),
-        kind,
-        master: None,
-        up: true,
-        running: true,
-        mac: None,
-        mtu: 1500,
-        port: None,
-        alias: None,
-        lower: None,
-        lower_namespace: None,
-        hardware: None,
     }
 }
 

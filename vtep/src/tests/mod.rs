@@ -206,21 +206,7 @@ impl From<Address> for Fact {
 }
 
 fn link(index: Ifindex, name: &str, kind: LinkKind) -> Link {
-    Link {
-        index,
-        name: format!("{name}{index}"),
-        kind,
-        master: None,
-        up: true,
-        running: true,
-        mac: None,
-        mtu: 1500,
-        port: None,
-        alias: None,
-        lower: None,
-        lower_namespace: None,
-        hardware: None,
-    }
+    Link::new(index, format!("{name}{index}"), kind)
 }
 
 fn bridge(index: Ifindex) -> Link {

@@ -55,21 +55,8 @@ impl World {
     }
 
     fn link(&mut self, index: Ifindex, running: bool) {
-        let link = Object::Link(Link {
-            index,
-            name: format!("swp{index}"),
-            kind: LinkKind::Veth,
-            master: None,
-            up: true,
-            running,
-            mac: None,
-            mtu: 1500,
-            port: None,
-            alias: None,
-            lower: None,
-            lower_namespace: None,
-            hardware: None,
-        });
+        let name = format!("swp{index}");
+        let link = Object::Link(Link { running, ..Link::new(index, &name, LinkKind::Veth) });
         self.fib.handle_object(&link.key(), Some(&link));
         self.settle();
     }
