@@ -44,7 +44,10 @@ pub struct Originations {
 }
 
 /// So many changed objects may wait for the ledger while there is something to write.
-const BACKLOG: usize = 65_536;
+const BACKLOG: usize = 262_144;
+
+/// So long nothing may be written before the ledger judges what changed.
+const QUIET: Duration = Duration::from_millis(50);
 
 /// Everything that switchd knows, and what follows from it.
 #[derive(Debug)]
@@ -60,6 +63,7 @@ pub struct Core {
     capacity: Capacity,
     totals: KernelTotals,
     last_read: Instant,
+    last_write: Instant,
     /// The latest word on each route, so that no order between two words can be lost.
     originations: BTreeMap<RouteKey, Option<Route>>,
     /// Families whose best paths are not decided yet after the start. Leftovers are swept when it is empty.
@@ -90,6 +94,7 @@ impl Core {
             capacity: Capacity::default(),
             totals: KernelTotals::default(),
             last_read: now,
+            last_write: now,
             originations: BTreeMap::new(),
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
             snapshot_due: false,
@@ -203,6 +208,7 @@ impl Core {
         results: Vec<Result<(), KernelError>>,
         now: Instant,
     ) {
+        self.last_write = now;
         self.totals.batches += 1;
         self.totals.changes += batch.len() as u64;
         self.totals.refusals += results.iter().filter(|result| result.is_err()).count() as u64;
@@ -218,16 +224,17 @@ impl Core {
     /// When [`Self::handle_timeout`] wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let read = self.ledger.poll_timeout().map(|at| at.max(self.may_read_at()));
-        self.reconciler.poll_timeout().into_iter().chain(read).min()
+        let settle = self.ledger_may_settle_at();
+        self.reconciler.poll_timeout().into_iter().chain(read).chain(settle).min()
     }
 
     /// Keys that the kernel should be asked for anew, unless that is under way: their flags may have changed in silence.
     pub fn poll_read(&mut self, now: Instant) -> Option<Vec<Key>> {
+        if self.ledger_may_settle_at().is_some_and(|at| at <= now) {
+            self.settle_ledger();
+        }
         if now < self.may_read_at() {
             return None;
-        }
-        if !self.reconciler.is_busy() {
-            self.settle_ledger();
         }
         self.ledger.poll_read(&self.model, now)
     }
@@ -393,6 +400,15 @@ impl Core {
         }
     }
 
+    /// Programming comes first: what changed is judged when nothing has been written for a moment, or too much waits.
+    fn ledger_may_settle_at(&self) -> Option<Instant> {
+        match self.ledger.backlog() {
+            0 => None,
+            1..=BACKLOG => Some(self.last_write + QUIET),
+            _ => Some(self.last_write),
+        }
+    }
+
     fn settle_ledger(&mut self) {
         self.ledger.settle(&self.model);
         for key in self.ledger.poll_retries() {
@@ -404,9 +420,6 @@ impl Core {
 
     /// Carries consequences to where they act, until nothing is left to carry.
     fn settle(&mut self) {
-        if !self.reconciler.is_busy() || self.ledger.backlog() > BACKLOG {
-            self.settle_ledger();
-        }
         while let Some((key, object)) = self.gateway.poll_entry() {
             self.reconciler.desire(key, object);
         }

@@ -182,9 +182,9 @@ impl Hardware {
         }
     }
 
-    /// How many objects wait for [`Self::settle`].
+    /// How much waits for [`Self::settle`] and [`Self::poll_retries`].
     pub(super) fn backlog(&self) -> usize {
-        self.unjudged.len()
+        self.unjudged.len() + self.retries.len() + usize::from(self.backing_is_stale)
     }
 
     pub(super) fn settle(&mut self, model: &Model) {

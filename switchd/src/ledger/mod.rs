@@ -85,7 +85,7 @@ impl Ledger {
         ports_changed
     }
 
-    /// How many objects wait for [`Self::settle`].
+    /// How much waits for [`Self::settle`] and [`Self::poll_retries`].
     pub fn backlog(&self) -> usize {
         self.hardware.as_ref().map_or(0, Hardware::backlog)
     }
