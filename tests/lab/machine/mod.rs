@@ -36,7 +36,7 @@ pub use conversation::RemoteProgram;
 pub use hardware::{Chip, Hardware};
 pub use probe::{Frame, Probe};
 
-use crate::{LabError, Node, Result, ensure, node, require};
+use crate::{LabError, Node, PATIENCE, Result, ensure, eventually, node, require};
 use {conversation::Conversation, image::Image, protocol::Request, qemu::Qemu, qmp::Qmp};
 
 /// The name of a machine's own network namespace.
@@ -235,11 +235,32 @@ impl Machine {
         self.inner.forgiven.store(true, Ordering::Relaxed);
     }
 
-    /// What its kernel complained about, if it did.
+    /// What its kernel complained about until now, if it did.
     pub(crate) fn complaint(&self) -> Option<LabError> {
-        let problem = self.inner.conversation.troubled()?;
-        let forgiven = self.inner.forgiven.load(Ordering::Relaxed);
-        (!forgiven).then(|| LabError::Machine { name: self.inner.name.clone(), problem })
+        if self.inner.forgiven.load(Ordering::Relaxed) {
+            return None;
+        }
+        let problem = self.inner.conversation.troubled().or_else(|| self.last_words())?;
+        Some(LabError::Machine { name: self.inner.name.clone(), problem })
+    }
+
+    /// What the kernel said last, of which the agent's word may still be on its way: a mark in the kernel's log comes after
+    /// all of it.
+    fn last_words(&self) -> Option<String> {
+        if !*self.inner.up.lock().unwrap_or_else(PoisonError::into_inner) {
+            return None;
+        }
+        let log = self.inner.dir.join("kernel.log");
+        let marked = || {
+            let text = fs::read_to_string(&log)?;
+            ensure!(text.contains(LAST_MARK), "{} has no mark", log.display());
+            Ok(text)
+        };
+        let mark = format!("echo '{LAST_MARK}' >/dev/kmsg");
+        match self.shell(&mark).and_then(|_| eventually(PATIENCE, marked)) {
+            Ok(text) => text.lines().find(|line| protocol::is_complaint(line)).map(String::from),
+            Err(error) => Some(error.to_string()),
+        }
     }
 
     /// Pulls its plug, before the test ends: another machine may want the core.
@@ -331,6 +352,9 @@ const BOOT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// See [`Machine::set_patience`].
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What the test writes into the kernel's log at its end.
+const LAST_MARK: &str = "lab: nothing more is asked of this machine";
 
 /// What every namespace of the host has, too.
 const BASICS: &str = "ip link set lo up; \
