@@ -440,3 +440,24 @@ fn extended_communities_are_told_apart() {
     assert!(!ExtCommunity([0x40, 4, 0, 0, 0, 0, 0, 0]).is_transitive());
     assert_eq!(ExtCommunity::router_mac(MAC).as_mac_mobility(), None);
 }
+
+#[test]
+fn a_path_that_just_fits_with_four_octets_for_each_as_is_read_from_a_peer_that_uses_two() {
+    let asns: Vec<Asn> = (0..16_350).map(|index| Asn(1 + index % 60_000)).collect();
+    let mut editor = AttributeSet::builder(NextHop::V4([192, 0, 2, 1].into()));
+    asns.iter().rev().for_each(|asn| {
+        editor.prepend_as(*asn);
+    });
+    let set = editor.build();
+    assert!(set.as_path().octets().len() <= usize::from(u16::MAX), "it must have a chance to fit");
+    let packer = UpdatePacker { max_len: MAX_EXTENDED_MESSAGE, four_octet_as: false };
+    let route = ("198.51.100.0/24".parse().unwrap(), ());
+    let mut octets = Vec::new();
+    packer.announce::<Ipv4Unicast>(&set, [(&route.0, &route.1)].into_iter(), &mut octets).unwrap();
+    let frame = split_message(&octets, MAX_EXTENDED_MESSAGE).unwrap().unwrap();
+    let context = UpdateContext { four_octet_as: false, external: false, families: FamilySet::ALL };
+    let view = UpdateView::parse(frame.body, &context).unwrap();
+    assert_eq!(view.verdict, Verdict::Accept);
+    let read = AttributeInterner::default().intern(&view, set.next_hop());
+    assert!(read.as_path().asns().eq(asns), "another path was read");
+}

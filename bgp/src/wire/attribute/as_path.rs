@@ -139,13 +139,15 @@ impl<'a> Segment<'a> {
 pub(crate) struct Checked {
     /// It has segments of a confederation.
     pub(crate) confederation: bool,
+    /// How many segments it has.
+    pub(crate) segments: usize,
 }
 
 /// Looks through the value of an AS_PATH with AS numbers of `SIZE` octets (RFC 7606 §7.2, RFC 7607, RFC 9774).
 #[inline]
 pub(crate) fn check<const SIZE: usize>(value: &[u8]) -> Result<Checked, Defect> {
     let mut rest = value;
-    let (mut has_set, mut has_zero, mut confederation) = (false, false, false);
+    let (mut has_set, mut has_zero, mut confederation, mut segments) = (false, false, false, 0);
     while !rest.is_empty() {
         let ([kind, count], after) = rest.split_first_chunk::<2>().ok_or(Defect::Value)?;
         let (asns, after) =
@@ -160,13 +162,14 @@ pub(crate) fn check<const SIZE: usize>(value: &[u8]) -> Result<Checked, Defect> 
         if *count == 0 {
             return Err(Defect::Value);
         }
+        segments += 1;
         has_zero |= asns.as_chunks::<SIZE>().0.contains(&[0; SIZE]);
         rest = after;
     }
     match (has_zero, has_set) {
         (true, _) => Err(Defect::AsZero),
         (_, true) => Err(Defect::AsSet),
-        _ => Ok(Checked { confederation }),
+        _ => Ok(Checked { confederation, segments }),
     }
 }
 

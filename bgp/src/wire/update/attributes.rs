@@ -238,16 +238,17 @@ impl<'a, 'c> Scan<'a, 'c> {
             as_path::check::<4>(value)
         } else {
             self.canonical.spoil();
-            // With four octets each it must still fit its length field.
-            if value.len() > usize::from(u16::MAX / 2) {
-                return Outcome::Withdraw(Defect::Length(value.len()));
-            }
-            as_path::check::<2>(value)
+            // With four octets for each AS, it must still fit its length field. The heads of segments stay as they are.
+            as_path::check::<2>(value).and_then(|checked| {
+                let in_four_octets = 2 * (value.len() - checked.segments);
+                let fits = in_four_octets <= usize::from(u16::MAX);
+                if fits { Ok(checked) } else { Err(Defect::Length(value.len())) }
+            })
         };
         match checked {
             Err(defect) => Outcome::Withdraw(defect),
             // RFC 5065 §5: only members of the confederation may show its segments, and we are in none.
-            Ok(as_path::Checked { confederation: true }) if self.context.external => {
+            Ok(as_path::Checked { confederation: true, .. }) if self.context.external => {
                 Outcome::Withdraw(Defect::Value)
             }
             Ok(_) => Outcome::Keep,
