@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use lab::{
     Hardware, Lab, Machine, Node, PATIENCE, Result, ensure, ensure_eq, eventually,
-    machine::SpectrumTable, peers::Frr, ping, switch::Switch,
+    machine::SpectrumTable,
+    peers::Frr,
+    ping,
+    switch::{self, Switch},
 };
 
 use crate::{
@@ -117,6 +120,68 @@ fn what_the_chip_refuses_loses_or_forgets_in_a_reload_is_told_and_put_right() ->
         fabric.switch.terminate().map(drop)
     })
 }
+
+#[test]
+fn what_breaks_a_constraint_is_explained_with_its_row_and_mended_by_the_command_that_is_given()
+-> Result {
+    Lab::run(|lab| {
+        let machine = lab.machine("gateway", Hardware::spectrum(&["port1"]))?;
+        let gateway = machine.switch();
+        // As stock tools and most people make it: no ttl, no tos, no noudpcsum.
+        machine.shell(
+            "set -e
+            ip address add 10.255.0.1/32 dev lo
+            ip link add br0 type bridge mcast_snooping 0
+            ip link set br0 up
+            ip link set port1 master br0
+            ip link set port1 up
+            ip link add vx10 type vxlan id 10010 local 10.255.0.1 dstport 4789 nolearning
+            ip link set vx10 master br0",
+        )?;
+        let refused = gateway.output(&["ip", "link", "set", "vx10", "up"])?;
+        let words = "mlxsw_spectrum: VxLAN: TOS must be configured to inherit";
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        ensure!(!refused.status.success() && said.contains(words), "the driver said {said:?}");
+
+        let _switch = Switch::start(&gateway, "")?;
+        gateway.run(ONE_ENTRY)?;
+        let explained = |entries: &[Standing]| {
+            entries.iter().any(|row| {
+                row.verdict == "refused" && row.constraint == "V5" && row.reason == words
+            })
+        };
+        eventually(PATIENCE, || {
+            let listed = offload(&gateway, false)?;
+            ensure!(explained(&listed), "no entry is explained by V5: {listed:?}");
+            Ok(())
+        })?;
+        let check = switch::ask(&gateway, "check")?.to_string();
+        ensure!(check.contains(r#""constraint":"V5""#) && check.contains(words), "{check}");
+        let story = switch::ask(&gateway, "explain vni 10010")?.to_string();
+        ensure!(story.contains(words), "{story}");
+
+        // What it says mends it, mends it.
+        let listed = offload(&gateway, false)?;
+        let remedy = listed.iter().find(|row| row.constraint == "V5").map(|row| &row.remedy);
+        machine.shell(&format!("set -e; {}", remedy.map_or("", String::as_str)))?;
+        gateway.run(ONE_ENTRY)?;
+        eventually(RECOVERY, || {
+            let all = offload(&gateway, true)?;
+            let taken = |row: &Standing| {
+                row.verdict == "in-hardware" && row.entry.contains("dst 10.255.0.2 self")
+            };
+            ensure!(all.iter().any(taken), "it is not in hardware: {all:?}");
+            let listed = offload(&gateway, false)?;
+            ensure!(listed.is_empty(), "still listed: {listed:?}");
+            Ok(())
+        })?;
+        ensure_eq!(switch::ask(&gateway, "check")?, serde_json::json!([]), "still predicted");
+        verdicts::agree_with_iproute2(&gateway)
+    })
+}
+
+/// One flood entry.
+const ONE_ENTRY: &str = "bridge fdb append 00:00:00:00:00:00 dev vx10 dst 10.255.0.2";
 
 /// `far` announces stations; the machine is the gateway.
 struct Fabric {

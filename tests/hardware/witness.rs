@@ -12,6 +12,8 @@ pub(crate) struct Standing {
     pub(crate) entry: String,
     pub(crate) verdict: String,
     pub(crate) reason: String,
+    pub(crate) constraint: String,
+    pub(crate) remedy: String,
     /// Whether the hardware should have it.
     pub(crate) expected: bool,
 }
@@ -25,6 +27,8 @@ pub(crate) fn offload(node: &Node, all: bool) -> Result<Vec<Standing>> {
         entry: text(row, "entry"),
         verdict: text(row, "verdict"),
         reason: text(row, "reason"),
+        constraint: text(row, "constraint"),
+        remedy: text(row, "remedy"),
         expected: row["expected"] == true,
     };
     Ok(value["entries"].as_array().into_iter().flatten().map(row).collect())
