@@ -453,7 +453,7 @@ fn a_path_that_just_fits_with_four_octets_for_each_as_is_read_from_a_peer_that_u
     let packer = UpdatePacker { max_len: MAX_EXTENDED_MESSAGE, four_octet_as: false };
     let route = ("198.51.100.0/24".parse().unwrap(), ());
     let mut octets = Vec::new();
-    packer.announce::<Ipv4Unicast>(&set, [(&route.0, &route.1)].into_iter(), &mut octets).unwrap();
+    packer.announce::<Ipv4Unicast>(&set, [(&route.0, &route.1)], &mut octets).unwrap();
     let frame = split_message(&octets, MAX_EXTENDED_MESSAGE).unwrap().unwrap();
     let context = UpdateContext { four_octet_as: false, external: false, families: FamilySet::ALL };
     let view = UpdateView::parse(frame.body, &context).unwrap();
