@@ -19,7 +19,7 @@ fn verdicts_are_what_iproute2_shows_and_metrics_are_what_devlink_shows() -> Resu
         wait_for_flag(&router.switch, "10.21.0.0/24", "rt_trap")?;
         verdicts::wait_for(&router.switch, "fd20::/32", "trapped")?;
         verdicts::agree_with_iproute2(&router.switch)?;
-        metrics_are_what_devlink_shows(&router)?;
+        eventually(PATIENCE, || metrics_are_what_devlink_shows(&router))?;
 
         // Routes that others make are judged as well, and those that go are forgotten.
         router.shell(
@@ -39,10 +39,11 @@ fn verdicts_are_what_iproute2_shows_and_metrics_are_what_devlink_shows() -> Resu
         })?;
         verdicts::agree_with_iproute2(&router.switch)?;
         verdicts::all_is_well(&router.switch)?;
-        metrics_are_what_devlink_shows(&router)
+        eventually(PATIENCE, || metrics_are_what_devlink_shows(&router))
     })
 }
 
+/// Several readings, one after the other: what moves between two of them makes them differ, and the next time not.
 fn metrics_are_what_devlink_shows(router: &Router) -> Result {
     let switch = &router.switch;
     let before = trap_packets(switch)?;
