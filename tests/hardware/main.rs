@@ -1,6 +1,5 @@
-//! The emulated hardware itself, seen by tools that we did not write: iproute2, devlink, tc, and QEMU about its own chip.
-//!
-//! What holds here is what tests of switchd on these machines may rely on.
+//! The emulated hardware itself, seen by tools that we did not write (iproute2, devlink, tc, and QEMU about its own chip):
+//! what tests of switchd may rely on. And switchd on it, with the same tools as witnesses.
 
 mod devlink;
 mod fabric;
