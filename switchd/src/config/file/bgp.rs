@@ -1,0 +1,169 @@
+//! `[bgp]`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use bgp::types::RouterId;
+use ipnet::IpNet;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Refusal;
+use super::neighbor::NeighborTable;
+use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
+use crate::config::{Bgp, Neighbor};
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct BgpTable {
+    asn: Spanned<u32>,
+    router_id: Spanned<Ipv4Addr>,
+    #[serde(default = "yes")]
+    fib: bool,
+    suppress_fib_pending: Option<Spanned<bool>>,
+    profile: Option<Spanned<String>>,
+    port: Option<Spanned<u16>>,
+    listen: Option<Vec<IpAddr>>,
+    hold_time: Option<Spanned<u16>>,
+    connect_retry: Option<Spanned<u16>>,
+    #[serde(default = "yes")]
+    graceful_restart: bool,
+    #[serde(default = "yes")]
+    non_stop_routing: bool,
+    restart_time: Option<Spanned<u16>>,
+    #[serde(default)]
+    networks: Vec<Spanned<String>>,
+    #[serde(default)]
+    redistribute: Vec<Spanned<String>>,
+    #[serde(default)]
+    neighbor: Vec<NeighborTable>,
+}
+
+/// IANA's port for BGP (RFC 4271 §8.2.1).
+const BGP_PORT: u16 = 179;
+/// FRR's profile `datacenter`: hold time 9 s, keepalive 3 s, connect retry 10 s.
+const DATACENTER_HOLD_TIME: u16 = 9;
+const DATACENTER_CONNECT_RETRY: u16 = 10;
+/// FRR's default restart time (RFC 4724 gives it 12 bits).
+const RESTART_TIME: u16 = 120;
+const MAX_RESTART_TIME: u16 = 4095;
+
+impl BgpTable {
+    pub(super) fn check(self) -> Result<Bgp, Refusal> {
+        check_profile(self.profile)?;
+        let asn = check_asn(*self.asn.get_ref(), &self.asn.span())?;
+        let router_id = *self.router_id.get_ref();
+        if router_id.is_unspecified() {
+            return Err(refuse(
+                &self.router_id.span(),
+                "router-id 0.0.0.0 is not valid (RFC 6286); use the loopback address",
+            ));
+        }
+        let mut neighbors: Vec<Neighbor> = Vec::with_capacity(self.neighbor.len());
+        for table in self.neighbor {
+            let span = table.address.span();
+            let neighbor = table.check()?;
+            if neighbors.iter().any(|known| known.address == neighbor.address) {
+                return Err(refuse(
+                    &span,
+                    &format!(
+                        "neighbor {} is configured twice; remove one of the two",
+                        neighbor.address
+                    ),
+                ));
+            }
+            neighbors.push(neighbor);
+        }
+        let redistribute_connected = check_redistribute(&self.redistribute)?;
+        let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
+        Ok(Bgp {
+            asn,
+            router_id: RouterId(router_id),
+            fib: self.fib,
+            suppress_fib_pending,
+            port: self.port.map_or(Ok(BGP_PORT), check_port)?,
+            listen: self.listen.unwrap_or_else(|| {
+                vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
+            }),
+            hold_time: self.hold_time.map_or(Ok(DATACENTER_HOLD_TIME), check_hold_time)?,
+            connect_retry: self
+                .connect_retry
+                .map_or(Ok(DATACENTER_CONNECT_RETRY), |value| {
+                    in_range(value, "connect-retry", 1..=u16::MAX)
+                })
+                .map(|seconds| Duration::from_secs(seconds.into()))?,
+            graceful_restart: self.graceful_restart,
+            non_stop_routing: self.non_stop_routing,
+            restart_time: self.restart_time.map_or(Ok(RESTART_TIME), |value| {
+                in_range(value, "restart-time", 1..=MAX_RESTART_TIME)
+            })?,
+            networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
+            redistribute_connected,
+            neighbors,
+        })
+    }
+}
+
+/// Without routes in the kernel, nothing would ever be announced.
+fn check_suppress_fib_pending(value: Option<Spanned<bool>>, fib: bool) -> Result<bool, Refusal> {
+    match value {
+        Some(value) if *value.get_ref() && !fib => Err(refuse(
+            &value.span(),
+            "suppress-fib-pending waits for routes in the kernel, and fib = false puts none there; remove one of the two",
+        )),
+        value => Ok(value.is_some_and(Spanned::into_inner)),
+    }
+}
+
+fn check_profile(profile: Option<Spanned<String>>) -> Result<(), Refusal> {
+    match profile {
+        None => Ok(()),
+        Some(name) => match name.get_ref().as_str() {
+            "datacenter" => Ok(()),
+            "traditional" => Err(refuse(
+                &name.span(),
+                "profile \"traditional\" needs routing policy (RFC 8212), which this release does not have; use \"datacenter\"",
+            )),
+            other => Err(refuse(
+                &name.span(),
+                &format!("unknown profile \"{other}\"; use \"datacenter\""),
+            )),
+        },
+    }
+}
+
+fn check_port(port: Spanned<u16>) -> Result<u16, Refusal> {
+    match *port.get_ref() {
+        0 => Err(refuse(&port.span(), "port 0 cannot be listened on; BGP's is 179")),
+        port => Ok(port),
+    }
+}
+
+fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
+    let span = text.span();
+    let text = text.into_inner();
+    let network: IpNet = text.parse().map_err(|_| {
+        refuse(&span, &format!("\"{text}\" is not a prefix; write for example \"10.0.0.1/32\""))
+    })?;
+    if network != network.trunc() {
+        return Err(refuse(
+            &span,
+            &format!(
+                "{network} has bits set behind its prefix length; write \"{}\"",
+                network.trunc()
+            ),
+        ));
+    }
+    Ok(network)
+}
+
+fn check_redistribute(sources: &[Spanned<String>]) -> Result<bool, Refusal> {
+    for source in sources {
+        if source.get_ref() != "connected" {
+            let message =
+                format!("cannot redistribute \"{}\"; known: \"connected\"", source.get_ref());
+            return Err(refuse(&source.span(), &message));
+        }
+    }
+    Ok(!sources.is_empty())
+}
