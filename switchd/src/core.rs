@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 
 use bgp::speaker::{BestPath, Event, FibReport, FibToken, PathSource, Route, RouteKey};
 use bgp::types::{AfiSafi, Asn, RouterId};
-use bgp::wire::AttributeSet;
 use ipnet::IpNet;
 use platform::asic::{Prediction, Profile};
 use platform::kernel::{
@@ -20,7 +19,7 @@ use platform::kernel::{
 use vtep::{Gateway, GatewayConfig};
 
 use crate::config::Config;
-use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN};
+use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
@@ -335,7 +334,7 @@ impl Core {
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.
-    pub fn unreachable_next_hops(&self) -> impl Iterator<Item = (IpAddr, usize)> {
+    pub fn unreachable_next_hops(&self) -> impl Iterator<Item = (ScopedAddress, usize)> {
         self.fib.iter().flat_map(Fib::unreachable)
     }
 
@@ -369,6 +368,13 @@ impl Core {
 
     fn handle_best_path(&mut self, best: BestPath) {
         let received = best.best.filter(|_| best.source != Some(PathSource::Local));
+        let scope_id = match best.source {
+            Some(PathSource::Neighbor { scope_id, .. }) => scope_id,
+            Some(PathSource::Local) | None => 0,
+        };
+        let next_hop = received
+            .as_deref()
+            .map(|attributes| ScopedAddress::of_next_hop(attributes.next_hop(), scope_id));
         match best.key {
             RouteKey::Evpn(key) => {
                 self.gateway.handle_route(
@@ -377,10 +383,10 @@ impl Core {
                 );
             }
             RouteKey::Ipv4(prefix) => {
-                self.install(IpNet::V4(prefix), received.as_deref(), best.key, best.fib);
+                self.install(IpNet::V4(prefix), next_hop, best.key, best.fib);
             }
             RouteKey::Ipv6(prefix) => {
-                self.install(IpNet::V6(prefix), received.as_deref(), best.key, best.fib);
+                self.install(IpNet::V6(prefix), next_hop, best.key, best.fib);
             }
         }
     }
@@ -388,7 +394,7 @@ impl Core {
     fn install(
         &mut self,
         prefix: IpNet,
-        best: Option<&AttributeSet>,
+        next_hop: Option<ScopedAddress>,
         route: RouteKey,
         token: Option<FibToken>,
     ) {
@@ -396,7 +402,7 @@ impl Core {
             forwarding.ask(fib::route_key(prefix), route, token);
         }
         if let Some(fib) = &mut self.fib {
-            fib.handle_best_path(prefix, best.map(|attributes| attributes.next_hop().address()));
+            fib.handle_best_path(prefix, next_hop);
         }
     }
 

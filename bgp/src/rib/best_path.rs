@@ -41,7 +41,7 @@ pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peer
     left.keep_least(|path| !path.peer.external);
     left.keep_least(|path| path.attributes.originator_id().unwrap_or(path.peer.router_id));
     left.keep_least(|path| path.attributes.cluster_list().len());
-    left.keep_least(|path| path.peer.address);
+    left.keep_least(|path| (path.peer.address, path.peer.scope_id));
     left.0.first().map_or(0, |path| path.index)
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct Peer {
     pub(crate) asn: Asn,
     pub(crate) router_id: RouterId,
     pub(crate) address: IpAddr,
+    /// Interface of the link on which `address` means something, if it is link-local; else 0.
+    pub(crate) scope_id: u32,
 }
 
 /// All neighbours, by index. One that is gone keeps its entry while its paths are stale.
@@ -46,7 +48,7 @@ impl Peers {
     pub(crate) fn new(asn: Asn, router_id: RouterId) -> Self {
         let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
-            local: Peer { external: false, client: true, asn, router_id, address },
+            local: Peer { external: false, client: true, asn, router_id, address, scope_id: 0 },
             neighbors: Vec::new(),
         }
     }

@@ -105,6 +105,9 @@ pub enum PathSource {
         id: NeighborId,
         /// Its address.
         address: IpAddr,
+        /// Interface of the link that the session runs on, if its addresses are link-local; else 0. Link-local next
+        /// hops that it tells are on this link.
+        scope_id: u32,
         /// It is in another AS.
         external: bool,
     },

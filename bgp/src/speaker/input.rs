@@ -294,7 +294,7 @@ impl Speaker {
     /// The neighbour gets our routes, and its own count.
     fn begin_routes(&mut self, index: u32, negotiated: &Negotiated, mark: Mark, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
-        let Some((_, local, ..)) = neighbor.session.established() else { return };
+        let Some((_, local, remote, _)) = neighbor.session.established() else { return };
         let address = neighbor.config.address;
         let peer = Peer {
             external: negotiated.external,
@@ -302,6 +302,7 @@ impl Speaker {
             asn: negotiated.asn,
             router_id: negotiated.router_id,
             address,
+            scope_id: scope_id(remote),
         };
         let policies: Vec<_> = negotiated
             .families
@@ -395,5 +396,13 @@ impl Speaker {
             self.connections.remove(&id);
         }
         taken.then_some(id)
+    }
+}
+
+/// The interface that a link-local address belongs to; 0 for others.
+fn scope_id(address: SocketAddr) -> u32 {
+    match address {
+        SocketAddr::V6(address) if address.ip().is_unicast_link_local() => address.scope_id(),
+        _ => 0,
     }
 }

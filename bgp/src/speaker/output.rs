@@ -114,6 +114,7 @@ pub(super) fn path_source(source: Source, peers: &Peers) -> PathSource {
         PathSource::Neighbor {
             id: NeighborId(index),
             address: peer.address,
+            scope_id: peer.scope_id,
             external: peer.external,
         }
     })

@@ -16,6 +16,7 @@ use super::proto::{
 use super::{Query, explain, offload};
 use crate::config::Bgp;
 use crate::core::Core;
+use crate::desired::fib::ScopedAddress;
 use crate::metrics::Entries;
 
 /// Answers a question from the core's state. A questioner who has gone away is no error.
@@ -100,12 +101,18 @@ fn conditions(core: &Core, now: Instant) -> Vec<Condition> {
         message: problem.to_string(),
         remedy: problem.remedy(),
     });
-    let next_hops = core.unreachable_next_hops().map(|(next_hop, routes)| Condition {
-        name: "next-hop-unreachable".to_owned(),
-        message: format!(
-            "{routes} BGP routes are not installed: nothing leads to their next hop {next_hop}"
-        ),
-        remedy: format!("ip route get {next_hop}"),
+    let next_hops = core.unreachable_next_hops().map(|(next_hop, routes)| {
+        let ScopedAddress { address, link } = next_hop;
+        let link = link.and_then(|link| core.model().link(link)).map(|link| &link.name);
+        let on_link = link.map(|name| format!(" on {name}")).unwrap_or_default();
+        let device = link.map(|name| format!(" dev {name}")).unwrap_or_default();
+        Condition {
+            name: "next-hop-unreachable".to_owned(),
+            message: format!(
+                "{routes} BGP routes are not installed: nothing leads to their next hop {address}{on_link}"
+            ),
+            remedy: format!("ip route get {address}{device}"),
+        }
     });
     let tables = core.capacity().nearly_full().map(|fill| Condition {
         name: "hardware-table-nearly-full".to_owned(),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bgp::speaker::BestPath;
 use bgp::types::{MacAddr, RouteDistinguisher, RouteTarget};
-use bgp::wire::{EvpnKey, EvpnPayload, ExtCommunity, NextHop};
+use bgp::wire::{AttributeSet, EvpnKey, EvpnPayload, ExtCommunity, NextHop};
 use platform::asic::{Driver, KernelVersion};
 use platform::kernel::fake::{FakeKernel, Table};
 use platform::kernel::{

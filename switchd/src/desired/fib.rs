@@ -8,6 +8,8 @@
 //! IPv6 gateway in an IPv4 route as well (RFC 8950), so that one is written as [`STAND_IN`], with a neighbour entry that
 //! gives it the gateway's MAC: what the packet carries is the same.
 
+mod scoped_address;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -15,6 +17,8 @@ use ipnet::IpNet;
 use platform::kernel::{
     Hop, Ifindex, Key, MacAddr, NEXTHOP_IDS, Neighbor, Nexthop, NexthopKind, Object, Route, Via,
 };
+
+pub use scoped_address::ScopedAddress;
 
 /// FRR's administrative distance of eBGP, which it writes as the metric: other tools know BGP's routes by it.
 const METRIC: u32 = 20;
@@ -64,7 +68,7 @@ struct NextHop {
 
 #[derive(Debug)]
 struct Installed {
-    next_hop: IpAddr,
+    next_hop: ScopedAddress,
     /// What the kernel's route uses; `None` while there is none.
     egress: Option<Egress>,
 }
@@ -74,7 +78,7 @@ struct Installed {
 pub struct Fib {
     style: NexthopStyle,
     routes: HashMap<IpNet, Installed>,
-    next_hops: HashMap<IpAddr, NextHop>,
+    next_hops: HashMap<ScopedAddress, NextHop>,
     nexthops: HashMap<Egress, NexthopUse>,
     /// What a former run left in the kernel, so that its ids are used again and nothing is rewritten.
     adopted: BTreeMap<u32, Egress>,
@@ -93,7 +97,7 @@ impl Fib {
         if self.style == style {
             return;
         }
-        let routes: Vec<(IpNet, IpAddr)> =
+        let routes: Vec<(IpNet, ScopedAddress)> =
             self.routes.iter().map(|(prefix, installed)| (*prefix, installed.next_hop)).collect();
         routes.iter().for_each(|(prefix, _)| self.uninstall(*prefix));
         self.style = style;
@@ -127,7 +131,7 @@ impl Fib {
     }
 
     /// BGP's best path to `prefix` goes by `next_hop`; `None`: there is none any more, or it is our own.
-    pub fn handle_best_path(&mut self, prefix: IpNet, next_hop: Option<IpAddr>) {
+    pub fn handle_best_path(&mut self, prefix: IpNet, next_hop: Option<ScopedAddress>) {
         self.routes_changed = true;
         self.uninstall(prefix);
         if let Some(next_hop) = next_hop {
@@ -148,7 +152,7 @@ impl Fib {
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.
-    pub fn unreachable(&self) -> impl Iterator<Item = (IpAddr, usize)> {
+    pub fn unreachable(&self) -> impl Iterator<Item = (ScopedAddress, usize)> {
         self.next_hops
             .iter()
             .filter(|(_, next_hop)| next_hop.egress.is_none())
@@ -161,7 +165,7 @@ impl Fib {
         }
     }
 
-    fn install(&mut self, prefix: IpNet, next_hop: IpAddr) {
+    fn install(&mut self, prefix: IpNet, next_hop: ScopedAddress) {
         if !self.next_hops.contains_key(&next_hop) {
             let (egress, direct) = self.resolve(next_hop);
             self.next_hops.insert(next_hop, NextHop { egress, direct, routes: 0 });
@@ -283,13 +287,13 @@ impl Fib {
     }
 
     /// Where `next_hop` leads, and whether it is on a link itself.
-    fn resolve(&self, next_hop: IpAddr) -> (Option<Egress>, bool) {
+    fn resolve(&self, next_hop: ScopedAddress) -> (Option<Egress>, bool) {
         let mut gateway = next_hop;
         for depth in 0..=MAX_RECURSION {
             if let Some(ifindex) = self.link_to(gateway) {
-                return (Some(Egress { gateway, ifindex }), depth == 0);
+                return (Some(Egress { gateway: gateway.address, ifindex }), depth == 0);
             }
-            match self.longest_match(gateway) {
+            match self.longest_match(gateway.address) {
                 Some(via) => gateway = via,
                 None => break,
             }
@@ -297,8 +301,12 @@ impl Fib {
         (None, false)
     }
 
-    /// The link whose subnet has `address`, if that is not the link's own address.
-    fn link_to(&self, address: IpAddr) -> Option<Ifindex> {
+    /// The address's own link, or the one whose subnet has it, if it is not the link's own address.
+    fn link_to(&self, next_hop: ScopedAddress) -> Option<Ifindex> {
+        if next_hop.link.is_some() || next_hop.is_ambiguous() {
+            return next_hop.link.filter(|link| self.links_up.contains(link));
+        }
+        let address = next_hop.address;
         self.addresses
             .iter()
             .filter(|(ifindex, prefix)| {
@@ -310,7 +318,7 @@ impl Fib {
             .map(|(ifindex, _)| *ifindex)
     }
 
-    fn longest_match(&self, address: IpAddr) -> Option<IpAddr> {
+    fn longest_match(&self, address: IpAddr) -> Option<ScopedAddress> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
         (1..=longest).rev().find_map(|length| {
             let prefix = IpNet::new(address, length).ok()?.trunc();
@@ -326,7 +334,7 @@ impl Fib {
 
     /// Resolves every next hop again and reinstalls the routes for which the outcome is another.
     fn resolve_again(&mut self) {
-        let next_hops: Vec<IpAddr> = self.next_hops.keys().copied().collect();
+        let next_hops: Vec<ScopedAddress> = self.next_hops.keys().copied().collect();
         for next_hop in next_hops {
             let (egress, direct) = self.resolve(next_hop);
             if let Some(known) = self.next_hops.get_mut(&next_hop) {
@@ -334,7 +342,7 @@ impl Fib {
                 known.direct = direct;
             }
         }
-        let stale: Vec<(IpNet, IpAddr)> = self
+        let stale: Vec<(IpNet, ScopedAddress)> = self
             .routes
             .iter()
             .filter(|(prefix, installed)| {

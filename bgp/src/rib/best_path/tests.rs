@@ -19,6 +19,7 @@ fn peers() -> Peers {
                 asn: Asn(asn),
                 router_id: RouterId(Ipv4Addr::new(10, 0, 0, 9 - last)),
                 address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)),
+                scope_id: 0,
             },
         );
     }

@@ -32,6 +32,17 @@ impl NextHop {
         }
     }
 
+    /// Its link-local address, in whichever place the sender has put it. On the link of the session it is the one that
+    /// packets go to (RFC 2545 §3).
+    pub fn link_local(self) -> Option<Ipv6Addr> {
+        match self {
+            Self::V4(_) => None,
+            Self::V6 { global, link_local } => {
+                link_local.into_iter().chain([global]).find(Ipv6Addr::is_unicast_link_local)
+            }
+        }
+    }
+
     /// Reads the next hop of MP_REACH_NLRI: 4, 16 or 32 octets.
     pub(crate) fn decode(octets: &[u8]) -> Option<Self> {
         if let Ok(octets) = <[u8; 4]>::try_from(octets) {

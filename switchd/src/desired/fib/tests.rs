@@ -62,10 +62,7 @@ impl World {
     }
 
     fn best(&mut self, prefix: &str, next_hop: Option<&str>) {
-        self.fib.handle_best_path(
-            prefix.parse().unwrap(),
-            next_hop.map(|address| address.parse().unwrap()),
-        );
+        self.fib.handle_best_path(prefix.parse().unwrap(), next_hop.map(scoped));
         self.settle();
     }
 
@@ -126,7 +123,7 @@ fn a_next_hop_that_nothing_reaches_is_named_and_installed_once_a_link_leads_ther
     world.link(2, false);
     world.best("192.0.2.0/24", Some("10.1.2.1"));
     assert!(world.kernel.is_empty());
-    assert_eq!(world.fib.unreachable().collect::<Vec<_>>(), [("10.1.2.1".parse().unwrap(), 1)]);
+    assert_eq!(world.fib.unreachable().collect::<Vec<_>>(), [(scoped("10.1.2.1"), 1)]);
     world.link(2, true);
     assert_eq!(world.routes(), ["192.0.2.0/24 via 10.1.2.1 dev swp2"]);
     assert_eq!(world.fib.unreachable().count(), 0);
@@ -224,4 +221,36 @@ fn changing_the_style_rewrites_every_route_and_leaves_nothing_of_the_old_one() {
     world.settle();
     assert_eq!(world.routes(), routes);
     assert_eq!(world.nexthops(), 2);
+}
+
+/// `10.0.0.1`, or `fe80::1%2` on the link with index 2.
+fn scoped(text: &str) -> ScopedAddress {
+    match text.split_once('%') {
+        Some((address, link)) => {
+            ScopedAddress { address: address.parse().unwrap(), link: Some(link.parse().unwrap()) }
+        }
+        None => text.parse::<IpAddr>().unwrap().into(),
+    }
+}
+
+#[test]
+fn the_same_link_local_next_hop_on_two_links_is_two_gateways() {
+    let mut world = World::with_two_uplinks();
+    world.best("203.0.113.0/24", Some("fe80::1%1"));
+    world.best("2001:db8::/32", Some("fe80::1%2"));
+    assert_eq!(
+        world.routes(),
+        ["203.0.113.0/24 via fe80::1 dev swp1", "2001:db8::/32 via fe80::1 dev swp2"]
+    );
+    world.link(2, false);
+    assert_eq!(world.routes(), ["203.0.113.0/24 via fe80::1 dev swp1"]);
+    assert_eq!(world.fib.unreachable().collect::<Vec<_>>(), [(scoped("fe80::1%2"), 1)]);
+}
+
+#[test]
+fn a_link_local_next_hop_without_its_link_is_unreachable_not_guessed() {
+    let mut world = World::with_two_uplinks();
+    world.address(1, "fe80::2/64");
+    world.best("203.0.113.0/24", Some("fe80::1"));
+    assert_eq!(world.routes(), Vec::<String>::new());
 }
