@@ -7,6 +7,7 @@
 //! | `session` | one neighbour's state machine: OPEN, timers, collisions | routes |
 //! | `rib` | tables of all families, best path, what each neighbour is told | sessions, transport |
 //! | [`speaker`] | sessions and tables behind `handle_*` and `poll_*`; graceful restart | sockets, the clock |
+//! | [`mrt`] | the tables as a dump that other tools read | how they are kept |
 //! | [`net`] | moves the bytes and keeps the time, on tokio; the only I/O (feature `net`) | what the bytes mean |
 //!
 //! What the daemon makes of EVPN routes (VNIs, MACs, flood lists) is in the crate `vtep`.
@@ -35,6 +36,7 @@
 //! | 6793 | four-octet AS numbers | yes | `tests/session.rs`, `wire` |
 //! | 7432 | EVPN routes 1 to 4 carried; MAC mobility in best path | yes | `tests/evpn.rs` |
 //! | 9136 | EVPN type 5 carried | yes | `wire` |
+//! | 6396 | MRT dump of the tables | yes | `tests/mrt.rs`, `tests::underlay mrt` |
 //! | 7606 | treat-as-withdraw and attribute discard | yes | `tests/routes.rs`, `wire` |
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
 //! | 8092 | large communities | yes | `wire` |
@@ -54,6 +56,7 @@
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
 //! [`speaker::Speaker::handle_fib`], `tests/fib.rs`).
 
+pub mod mrt;
 #[cfg(feature = "net")]
 pub mod net;
 mod rib;

@@ -3,6 +3,7 @@
 mod bird;
 mod gobgp;
 mod graceful_restart;
+mod mrt;
 
 use lab::{Lab, Node, PATIENCE, Result, ensure, eventually, kernel_view};
 

@@ -31,6 +31,8 @@ pub use keep::{KeptSession, SessionKeeper};
 const COMMANDS: usize = 64;
 /// FIB reports that the speaker takes at once: between two such lots it looks after its connections.
 const FIB_REPORTS: usize = 1024;
+/// Routes that are shown at once, for the same reason.
+const ROUTES: usize = 4096;
 /// Batches of events on their way to the daemon. What does not fit stays in the speaker, where it coalesces.
 const EVENT_BATCHES: usize = 4;
 
@@ -185,7 +187,27 @@ impl Handle {
     /// # Errors
     /// The engine was shut down.
     pub async fn routes(&self, family: AfiSafi) -> Result<Vec<RouteView>, Stopped> {
-        self.with(move |speaker, _| speaker.routes(family)).await
+        let mut routes = Vec::new();
+        let mut from = Some(0);
+        while let Some(place) = from {
+            let (lot, next) = self.routes_from(family, place).await?;
+            routes.extend(lot);
+            from = next;
+        }
+        Ok(routes)
+    }
+
+    /// Some destinations of a family, and where to go on, as [`Speaker::routes_from`]: connections are looked after
+    /// between one call and the next.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn routes_from(
+        &self,
+        family: AfiSafi,
+        from: usize,
+    ) -> Result<(Vec<RouteView>, Option<usize>), Stopped> {
+        self.with(move |speaker, _| speaker.routes_from(family, from, ROUTES)).await
     }
 
     /// Closes all connections without a NOTIFICATION and ends the engine: what it has announced and installed stays

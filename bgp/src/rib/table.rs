@@ -120,6 +120,16 @@ impl<F: RouteFamily> Table<F> {
             .map(|destination| (&destination.key, destination.paths.as_slice()))
     }
 
+    /// As [`Self::iter`], from a place on.
+    pub(crate) fn iter_from(
+        &self,
+        place: usize,
+    ) -> impl Iterator<Item = (usize, &F::Key, &[Path<F>])> {
+        let rest = self.destinations.iter().enumerate().skip(place);
+        rest.filter(|(_, destination)| !destination.paths.is_empty())
+            .map(|(place, destination)| (place, &destination.key, destination.paths.as_slice()))
+    }
+
     /// All paths to a destination, the best one first.
     pub(crate) fn get(&self, key: &F::Key) -> Option<&[Path<F>]> {
         let paths = &self.destinations[self.find(key)? as usize].paths;

@@ -95,7 +95,7 @@ pub struct BestPath {
 }
 
 /// Who told a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PathSource {
     /// We did.
     Local,

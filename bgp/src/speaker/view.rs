@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::output::path_source;
 use super::{NeighborConfig, NeighborId, PathSource, Speaker};
-use crate::rib::peers::Peers;
+use crate::mrt::DumpPeer;
+use crate::rib::peers::{Peers, Source};
 use crate::rib::table::{Path, Table};
 use crate::rib::{RouteFamily, RouteKey};
 use crate::session::negotiate::Negotiated;
@@ -149,6 +150,46 @@ impl Speaker {
         }
     }
 
+    /// Some destinations of a family that can be reached, in no order: at most `limit`, from `from` on, 0 being the
+    /// beginning. With where to go on, if there may be more. What is there from the first call to the last is listed once.
+    pub fn routes_from(
+        &self,
+        family: AfiSafi,
+        from: usize,
+        limit: usize,
+    ) -> (Vec<RouteView>, Option<usize>) {
+        match family {
+            AfiSafi::IPV4_UNICAST => routes_from(&self.tables.ipv4, from, limit, &self.peers),
+            AfiSafi::IPV6_UNICAST => routes_from(&self.tables.ipv6, from, limit, &self.peers),
+            AfiSafi::L2VPN_EVPN => routes_from(&self.tables.evpn, from, limit, &self.peers),
+            _ => (Vec::new(), None),
+        }
+    }
+
+    /// Everybody who may have told a path, for a dump. `now_unix` is `now` in seconds since 1970.
+    pub fn dump_peers(&self, now: Instant, now_unix: u32) -> Vec<DumpPeer> {
+        let local = DumpPeer {
+            source: PathSource::Local,
+            asn: self.config.asn,
+            router_id: self.config.router_id,
+            since: now_unix,
+        };
+        let neighbors = self.neighbors.iter().zip(0u32..);
+        let neighbors = neighbors.filter_map(|(neighbor, index)| {
+            let since = neighbor.as_ref()?.session.established().map_or(now, |(.., since)| since);
+            let age = u32::try_from(now.saturating_duration_since(since).as_secs());
+            let source = Source::neighbor(index);
+            let peer = self.peers.get(source);
+            Some(DumpPeer {
+                source: path_source(source, &self.peers),
+                asn: peer.asn,
+                router_id: peer.router_id,
+                since: now_unix.saturating_sub(age.unwrap_or(u32::MAX)),
+            })
+        });
+        std::iter::once(local).chain(neighbors).collect()
+    }
+
     /// One destination, if it can be reached.
     pub fn route(&self, key: &RouteKey) -> Option<RouteView> {
         match key {
@@ -211,6 +252,22 @@ impl Speaker {
 
 fn routes<F: RouteFamily>(table: &Table<F>, peers: &Peers) -> Vec<RouteView> {
     table.iter().map(|(key, paths)| route_view(table, key, paths, peers)).collect()
+}
+
+fn routes_from<F: RouteFamily>(
+    table: &Table<F>,
+    from: usize,
+    limit: usize,
+    peers: &Peers,
+) -> (Vec<RouteView>, Option<usize>) {
+    let mut routes = Vec::new();
+    for (place, key, paths) in table.iter_from(from) {
+        if routes.len() == limit {
+            return (routes, Some(place));
+        }
+        routes.push(route_view(table, key, paths, peers));
+    }
+    (routes, None)
 }
 
 fn route<F: RouteFamily>(table: &Table<F>, key: &F::Key, peers: &Peers) -> Option<RouteView> {

@@ -26,6 +26,7 @@ pub use attribute::interner::AttributeInterner;
 pub use attribute::next_hop::NextHop;
 pub use attribute::pmsi_tunnel::PmsiTunnel;
 pub use attribute::set::{Aggregator, AttributeSet, LargeCommunity};
+pub(crate) use attribute::{OPTIONAL, TRANSITIVE};
 pub use attribute::{Origin, code};
 pub use capability::{Capability, ExtendedNextHop, GracefulRestart};
 pub use family_set::FamilySet;

@@ -1,6 +1,7 @@
 //! The gRPC API over a unix socket: the server, its views, and how a client connects.
 
 mod explain;
+mod mrt;
 mod offload;
 mod server;
 pub(crate) mod views;

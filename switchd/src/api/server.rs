@@ -3,7 +3,7 @@
 use std::pin::Pin;
 use std::sync::Arc;
 
-use bgp::types::AfiSafi;
+use bgp::types::{AfiSafi, UnknownFamily};
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnixListenerStream;
@@ -13,12 +13,12 @@ use tonic::{Request, Response, Status};
 use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
-    BgpRoute, BgpSummary, CheckRequest, Condition, ExplainRequest, ExplainStep,
+    BgpRoute, BgpSummary, CheckRequest, Condition, DumpMrtRequest, ExplainRequest, ExplainStep,
     GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
-    ListConditionsRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest, Mac, OffloadEntry,
-    Violation, Vni,
+    ListConditionsRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest, Mac, MrtChunk,
+    OffloadEntry, Violation, Vni,
 };
-use super::views;
+use super::{mrt, views};
 use crate::config::Bgp;
 use crate::metrics::{Entries, KernelTotals};
 
@@ -82,6 +82,10 @@ fn going_down<E>(_: E) -> Status {
     Status::unavailable("switchd is shutting down; try again when it is back")
 }
 
+fn parse_family(name: &str) -> Result<AfiSafi, Status> {
+    name.parse().map_err(|unknown: UnknownFamily| Status::invalid_argument(unknown.to_string()))
+}
+
 impl Server {
     async fn ask<T>(
         &self,
@@ -104,6 +108,7 @@ impl Server {
 #[tonic::async_trait]
 impl Switch for Server {
     type ListBgpRoutesStream = Items<BgpRoute>;
+    type DumpMrtStream = Items<MrtChunk>;
     type ListVnisStream = Items<Vni>;
     type ListMacsStream = Items<Mac>;
     type ListOffloadStream = Items<OffloadEntry>;
@@ -135,12 +140,21 @@ impl Switch for Server {
         &self,
         request: Request<ListBgpRoutesRequest>,
     ) -> Result<Response<Self::ListBgpRoutesStream>, Status> {
-        let family =
-            request.into_inner().family.parse().map_err(|unknown: bgp::types::UnknownFamily| {
-                Status::invalid_argument(unknown.to_string())
-            })?;
+        let family = parse_family(&request.into_inner().family)?;
         let routes = self.bgp()?.routes(family).await.map_err(going_down)?;
         Ok(stream(views::bgp_routes(routes)))
+    }
+
+    async fn dump_mrt(
+        &self,
+        request: Request<DumpMrtRequest>,
+    ) -> Result<Response<Self::DumpMrtStream>, Status> {
+        let names = request.into_inner().families;
+        let families = names.iter().map(|name| parse_family(name)).collect::<Result<_, _>>()?;
+        let chunks = mrt::dump(self.bgp()?.clone(), families).await.map_err(going_down)?;
+        Ok(Response::new(Box::pin(
+            chunks.map(|chunk| chunk.map(|data| MrtChunk { data }).map_err(going_down)),
+        )))
     }
 
     async fn list_vnis(

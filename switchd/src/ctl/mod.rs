@@ -2,6 +2,7 @@
 
 mod bgp;
 mod check;
+mod dump;
 mod evpn;
 mod explain;
 mod offload;
@@ -39,6 +40,9 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Write tables to a file.
+    #[command(subcommand)]
+    Dump(dump::Dump),
     /// The whole story of one entry, from its source to the ASIC.
     #[command(subcommand)]
     Explain(explain::Explain),
@@ -160,6 +164,14 @@ pub enum CtlError {
         /// What the system answered.
         reason: String,
     },
+    /// A file could not be written.
+    #[error("cannot write {}: {source}; give a path in a directory that you may write to", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system answered.
+        source: std::io::Error,
+    },
     /// switchd refused the request.
     #[error("switchd answered: {0}")]
     Refused(String),
@@ -182,6 +194,7 @@ pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
     match arguments.command {
         Command::Show(what) => show(&mut client, what).await,
         Command::Offload { all, output } => offload::offload(&mut client, all, output).await,
+        Command::Dump(what) => dump::dump(&mut client, what).await,
         Command::Explain(what) => explain::explain(&mut client, what).await,
         Command::Check(output) => check::check(&mut client, output).await,
     }

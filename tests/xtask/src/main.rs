@@ -13,12 +13,13 @@ use std::time::Instant;
 
 /// What the test suites run: peers that we did not write, independent witnesses, and g++ for libFuzzer; then what boots the
 /// lab's machines and builds their drivers.
-const PACKAGES: [&str; 16] = [
+const PACKAGES: [&str; 17] = [
     "iproute2",
     "iputils-ping",
     "frr",
     "bird2",
     "gobgpd",
+    "bgpdump",
     "tcpdump",
     "g++",
     "shellcheck",
