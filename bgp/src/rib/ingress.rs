@@ -43,10 +43,25 @@ impl Receiver {
     }
 }
 
+/// Why the session with a neighbour has to end after its UPDATE.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Routes that cannot be named (RFC 7606 §5.3).
+    Broken(Notification),
+    /// More routes than the neighbour may have; the last one was one too many.
+    TooMany { family: AfiSafi, limit: usize },
+}
+
+impl From<Notification> for Refusal {
+    fn from(notification: Notification) -> Self {
+        Self::Broken(notification)
+    }
+}
+
 /// Takes the routes of one family out of an UPDATE.
 ///
 /// # Errors
-/// Routes that cannot be named: the session has to be reset (RFC 7606 §5.3).
+/// The session has to end; of the UPDATE no more was taken.
 pub(crate) fn update<F: RouteFamily>(
     table: &mut Table<F>,
     view: &UpdateView<'_>,
@@ -54,7 +69,7 @@ pub(crate) fn update<F: RouteFamily>(
     receiver: &Receiver,
     peers: &Peers,
     interner: &mut AttributeInterner,
-) -> Result<(), Notification> {
+) -> Result<(), Refusal> {
     // First these: a route in both is announced (RFC 4271 §4.3).
     for route in view.withdrawn::<F>() {
         let (key, _) = route.map_err(refuse::<F>)?;
@@ -94,8 +109,11 @@ fn announce<F: RouteFamily>(
     attributes: Option<&Arc<AttributeSet>>,
     source: Source,
     peers: &Peers,
-) -> Result<(), Notification> {
-    for route in routes {
+) -> Result<(), Refusal> {
+    let limit = table.limit(source);
+    // So many routes fit whatever they are; from there on somebody has to count.
+    let room = limit.saturating_sub(table.received_from(source));
+    for (taken, route) in routes.enumerate() {
         let (key, payload) = route.map_err(refuse::<F>)?;
         match attributes {
             Some(attributes) if F::is_usable(&key, &payload, attributes) => {
@@ -103,6 +121,9 @@ fn announce<F: RouteFamily>(
                 table.insert(key, Path { attributes, source, stale: false, payload }, peers);
             }
             _ => table.remove(&key, source, peers),
+        }
+        if taken >= room && table.received_from(source) > limit {
+            return Err(Refusal::TooMany { family: F::FAMILY, limit });
         }
     }
     Ok(())

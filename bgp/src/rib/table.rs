@@ -71,6 +71,8 @@ pub(crate) struct Table<F: RouteFamily> {
     pub(super) adj_out: Vec<AdjOut>,
     /// Paths per neighbour.
     received: Vec<u32>,
+    /// Most paths per neighbour; who is not in it, or has `u32::MAX`, has no limit.
+    limits: Vec<u32>,
     /// What may be told because it forwards; `None` if that does not matter.
     pub(super) gate: Option<FibGate<F>>,
 }
@@ -88,6 +90,7 @@ impl<F: RouteFamily> Table<F> {
             listeners: Vec::new(),
             adj_out: Vec::new(),
             received: Vec::new(),
+            limits: Vec::new(),
             gate: None,
         }
     }
@@ -110,6 +113,27 @@ impl<F: RouteFamily> Table<F> {
     /// Paths of a neighbour.
     pub(crate) fn received(&self, neighbor: u32) -> usize {
         self.received.get(neighbor as usize).map_or(0, |count| *count as usize)
+    }
+
+    /// The same of a source.
+    pub(super) fn received_from(&self, source: Source) -> usize {
+        source.neighbor_index().map_or(0, |neighbor| self.received(neighbor))
+    }
+
+    /// From now on a neighbour may have at most so many paths.
+    pub(crate) fn set_limit(&mut self, neighbor: u32, limit: Option<u32>) {
+        let index = neighbor as usize;
+        if index >= self.limits.len() {
+            self.limits.resize(index + 1, u32::MAX);
+        }
+        self.limits[index] = limit.unwrap_or(u32::MAX);
+    }
+
+    /// The most paths that a source may have.
+    pub(super) fn limit(&self, source: Source) -> usize {
+        let neighbor = source.neighbor_index();
+        let limit = neighbor.and_then(|neighbor| self.limits.get(neighbor as usize));
+        limit.map_or(usize::MAX, |limit| *limit as usize)
     }
 
     /// Keys with all their paths, the best one first.

@@ -5,13 +5,11 @@ use std::net::IpAddr;
 use super::RouteFamily;
 use super::adj_out::{Mark, Transmit};
 use super::egress::PolicyId;
-use super::ingress::{self, Receiver};
+use super::ingress::{self, Receiver, Refusal};
 use super::peers::{Peers, Source};
 use super::table::Table;
 use crate::types::AfiSafi;
-use crate::wire::{
-    AttributeInterner, Evpn, FamilySet, Ipv4Unicast, Ipv6Unicast, Notification, UpdateView,
-};
+use crate::wire::{AttributeInterner, Evpn, FamilySet, Ipv4Unicast, Ipv6Unicast, UpdateView};
 
 /// One table per family.
 #[derive(Debug)]
@@ -67,7 +65,7 @@ impl Tables {
         receiver: &Receiver,
         peers: &Peers,
         interner: &mut AttributeInterner,
-    ) -> Result<(), Notification> {
+    ) -> Result<(), Refusal> {
         ingress::update(&mut self.ipv4, view, source, receiver, peers, interner)?;
         ingress::update(&mut self.ipv6, view, source, receiver, peers, interner)?;
         ingress::update(&mut self.evpn, view, source, receiver, peers, interner)
@@ -80,6 +78,7 @@ pub(crate) trait AnyTable {
     fn slots(&self) -> usize;
     fn slots_in_use(&self) -> usize;
     fn received(&self, neighbor: u32) -> usize;
+    fn set_limit(&mut self, neighbor: u32, limit: Option<u32>);
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
@@ -108,6 +107,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn received(&self, neighbor: u32) -> usize {
         Self::received(self, neighbor)
+    }
+
+    fn set_limit(&mut self, neighbor: u32, limit: Option<u32>) {
+        Self::set_limit(self, neighbor, limit);
     }
 
     fn sent(&self, neighbor: u32) -> usize {

@@ -259,6 +259,13 @@ impl Session {
         self.state = State::Stopped;
     }
 
+    /// After a session that ended because of too many routes: nothing until then, or until the operator wants it.
+    pub(crate) fn rest(&mut self, until: Option<Instant>) {
+        let rejected = Notification::cease(CeaseReason::ConnectionRejected);
+        self.end_all(DownReason::NotificationSent(rejected.clone()), Some(&rejected));
+        self.state = until.map_or(State::Stopped, |until| State::Idle { until });
+    }
+
     /// Takes the session down and tries again at once.
     pub(crate) fn reset(&mut self, now: Instant) {
         let cease = Notification::cease(CeaseReason::AdministrativeReset);

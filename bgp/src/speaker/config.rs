@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
+use super::MaximumPrefix;
 use crate::types::{AfiSafi, Asn, RouterId};
 
 /// Everything that holds for all neighbours.
@@ -127,6 +128,8 @@ pub struct NeighborConfig {
     pub sender_side_loop_check: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
+    /// Limits, at most one per family.
+    pub maximum_prefix: Vec<MaximumPrefix>,
     /// Start administratively down.
     pub shutdown: bool,
 }
@@ -150,6 +153,7 @@ impl NeighborConfig {
             allow_own_as: 0,
             sender_side_loop_check: false,
             extended_next_hop: address.is_ipv6(),
+            maximum_prefix: Vec::new(),
             shutdown: false,
         }
     }

@@ -9,6 +9,7 @@ use super::neighbor::{Asked, Inbound, Neighbor};
 use super::{Action, ConnectionId, Event, NeighborId, Speaker};
 use crate::rib::adj_out::Mark;
 use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
+use crate::rib::ingress::Refusal;
 use crate::rib::peers::{Peer, Source};
 use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
@@ -157,10 +158,9 @@ impl Speaker {
                 families: negotiated.families,
             };
             neighbor.counters.updates_received += 1;
-            if let Err(notification) = self.handle_update(index, frame.body, &context) {
-                self.with_session(index, now, |session| {
-                    session.fail(connection, notification, now)
-                });
+            let hard = negotiated.notification_restart;
+            if let Err(refusal) = self.handle_update(index, frame.body, &context) {
+                self.end_session(index, connection, refusal, hard, now);
             }
             return;
         }
@@ -174,7 +174,7 @@ impl Speaker {
         index: u32,
         body: &[u8],
         context: &UpdateContext,
-    ) -> Result<(), Notification> {
+    ) -> Result<(), Refusal> {
         let view = UpdateView::parse(body, context)?;
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return Ok(()) };
         let Some((_, local, ..)) = neighbor.session.established() else { return Ok(()) };
@@ -183,11 +183,41 @@ impl Speaker {
             return Ok(());
         }
         let receiver = self.receiver(neighbor, local);
+        let has_limits = !neighbor.config.maximum_prefix.is_empty();
         if let Verdict::TreatAsWithdraw(error) = view.verdict {
             self.note_defect(index, error);
         }
         let source = Source::neighbor(index);
-        self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)
+        self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)?;
+        if has_limits {
+            self.check_limits(index);
+        }
+        Ok(())
+    }
+
+    /// `hard`: the peer would keep the routes of a session that ends with a NOTIFICATION (RFC 8538).
+    fn end_session(
+        &mut self,
+        index: u32,
+        connection: ConnectionId,
+        refusal: Refusal,
+        hard: bool,
+        now: Instant,
+    ) {
+        match refusal {
+            Refusal::Broken(notification) => self.with_session(index, now, |session| {
+                session.fail(connection, notification, now);
+            }),
+            Refusal::TooMany { family, limit } => {
+                let until = self.note_over_limit(index, family, now);
+                let cease = Notification::maximum_prefixes(family, limit);
+                let cease = if hard { cease.into_hard_reset() } else { cease };
+                self.with_session(index, now, |session| {
+                    session.fail(connection, cease, now);
+                    session.rest(until);
+                });
+            }
+        }
     }
 
     /// A peer that sends nothing but defects must not fill the log: the first is told, then the 2nd, 4th, 8th ...
@@ -310,6 +340,7 @@ impl Speaker {
             .map(|family| (family, self.egress_policy(neighbor, negotiated, family, local.ip())))
             .collect();
         self.peers.set(index, peer);
+        self.set_limits(index);
         self.keep_confirmed_families(index, negotiated, now);
         for (family, policy) in policies {
             let policy = self.egress.policy(policy);

@@ -7,6 +7,7 @@
 pub(crate) mod config;
 mod event;
 mod input;
+mod max_prefix;
 mod neighbor;
 mod output;
 mod restart;
@@ -35,6 +36,7 @@ pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
 pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
 pub use event::{Action, BestPath, Event, PathSource};
+pub use max_prefix::{LimitAction, MaximumPrefix};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
 pub use resume::SavedSession;
@@ -172,6 +174,7 @@ impl Speaker {
 
     /// Takes a neighbour up again.
     pub fn enable_neighbor(&mut self, id: NeighborId, now: Instant) {
+        self.forget_limit(id);
         self.with_session(id.0, now, |session| {
             session.start(now);
             session.handle_timeout(now);
@@ -180,6 +183,7 @@ impl Speaker {
 
     /// Ends the session with a neighbour and begins a new one.
     pub fn reset_neighbor(&mut self, id: NeighborId, now: Instant) {
+        self.forget_limit(id);
         self.with_session(id.0, now, |session| {
             session.reset(now);
             session.handle_timeout(now);
@@ -305,6 +309,12 @@ impl Speaker {
             session.stop(None);
         }
         session
+    }
+
+    fn forget_limit(&mut self, id: NeighborId) {
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize) {
+            neighbor.over_limit = None;
+        }
     }
 
     fn neighbor_at(&self, remote: SocketAddr) -> Option<u32> {

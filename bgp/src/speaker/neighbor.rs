@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use super::NeighborConfig;
+use super::max_prefix::LimitLog;
 use crate::session::Session;
+use crate::types::AfiSafi;
 use crate::wire::FamilySet;
 
 #[derive(Debug)]
@@ -16,6 +18,9 @@ pub(super) struct Neighbor {
     pub(super) complete: FamilySet,
     /// What a resumed session still has to be told.
     pub(super) asked: Asked,
+    /// The family of which it had more routes than it may; so its session is down.
+    pub(super) over_limit: Option<AfiSafi>,
+    pub(super) limit_log: LimitLog,
     pub(super) counters: Counters,
 }
 
@@ -60,6 +65,8 @@ impl Neighbor {
             retained: None,
             complete: FamilySet::EMPTY,
             asked: Asked::default(),
+            over_limit: None,
+            limit_log: LimitLog::default(),
             counters: Counters::default(),
         }
     }

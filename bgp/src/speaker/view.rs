@@ -26,6 +26,8 @@ pub struct NeighborSummary {
     pub state: SessionState,
     /// Taken down by the operator.
     pub shutdown: bool,
+    /// The family of which it sent more than it may: so the session is down until it rests no more, or is reset.
+    pub over_limit: Option<AfiSafi>,
     /// What both sides agreed on, while routes flow.
     pub negotiated: Option<Arc<Negotiated>>,
     /// Our and its end of the connection, while routes flow.
@@ -117,7 +119,8 @@ impl Speaker {
                     id: NeighborId(index),
                     config: neighbor.config.clone(),
                     state: neighbor.session.state(),
-                    shutdown: neighbor.session.is_stopped(),
+                    shutdown: neighbor.session.is_stopped() && neighbor.over_limit.is_none(),
+                    over_limit: neighbor.over_limit,
                     negotiated: established.map(|(negotiated, ..)| Arc::clone(negotiated)),
                     addresses: established.map(|(_, local, remote, _)| (local, remote)),
                     established_since: established.map(|(.., since)| since),

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::header::{HEADER_LEN, MAX_MESSAGE, MessageType, write_message};
+use crate::types::AfiSafi;
 
 /// The error that ends a session: received from the peer, or to be sent to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -140,6 +141,14 @@ impl Notification {
     /// The end of the session is wanted.
     pub const fn cease(reason: CeaseReason) -> Self {
         Self::new(CEASE, reason as u8)
+    }
+
+    /// The peer sent more routes of a family than it may; the data names family and limit (RFC 4486 §4).
+    pub fn maximum_prefixes(family: AfiSafi, limit: usize) -> Self {
+        let mut data = family.afi.to_be_bytes().to_vec();
+        data.push(family.safi);
+        data.extend_from_slice(&u32::try_from(limit).unwrap_or(u32::MAX).to_be_bytes());
+        Self::with_data(CEASE, CeaseReason::MaximumPrefixes as u8, data)
     }
 
     /// The end of the session is wanted, and the operator says why (RFC 9003). Meant for
