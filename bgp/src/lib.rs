@@ -27,7 +27,7 @@
 //! | 2918, 7313 | route refresh, with begin and end marks | yes | `tests/routes.rs` |
 //! | 4360, 5668 | extended communities; non-transitive ones stay in the AS | yes | `wire` |
 //! | 4456 | route reflection | yes | `tests/routes.rs`, `tests/evpn.rs` |
-//! | 4486, 9003 | cease reasons, shutdown text | yes | `tests/session.rs` |
+//! | 4486, 9003 | cease reasons, shutdown text; most prefixes per neighbour and family | yes | `tests/session.rs`, `tests/limits.rs` |
 //! | 4724 | graceful restart, both roles, all families | yes | `tests/restart.rs` |
 //! | 8538 | the same after a NOTIFICATION or an expired hold timer | yes, off by default | `tests/restart.rs` |
 //! | 4760 | multiprotocol: IPv4 and IPv6 unicast, L2VPN EVPN | yes | `tests/routes.rs` |
@@ -35,6 +35,7 @@
 //! | 6608 | FSM error subcodes | yes | `tests/session.rs` |
 //! | 6793 | four-octet AS numbers | yes | `tests/session.rs`, `wire` |
 //! | 7432 | EVPN routes 1 to 4 carried; MAC mobility in best path | yes | `tests/evpn.rs` |
+//! | 9251, 9572 and others | EVPN routes of other types relayed unchanged | yes | `tests/evpn.rs` |
 //! | 9136 | EVPN type 5 carried | yes | `wire` |
 //! | 6396 | MRT dump of the tables | yes | `tests/mrt.rs`, `tests::underlay mrt` |
 //! | 7606 | treat-as-withdraw and attribute discard | yes | `tests/routes.rs`, `wire` |
