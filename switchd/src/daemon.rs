@@ -24,7 +24,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, BgpAccess, Query, SocketError, views};
-use crate::config::{Bgp, Config, Neighbor};
+use crate::config::{Bgp, Config, Neighbor, Peer};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
 use crate::hardware;
 use crate::journal::Journal;
@@ -58,10 +58,10 @@ pub enum DaemonError {
         source: std::io::Error,
     },
     /// A neighbour of the configuration that the speaker refuses.
-    #[error("neighbor {address}: {reason}")]
+    #[error("neighbor {peer}: {reason}")]
     Neighbor {
         /// Which.
-        address: std::net::IpAddr,
+        peer: Peer,
         /// Why.
         reason: String,
     },
@@ -255,7 +255,7 @@ fn start_bgp(
     let mut speaker = Speaker::new(speaker_config(config, restarting), now);
     for neighbor in &config.neighbors {
         let refused = |error: NeighborError| DaemonError::Neighbor {
-            address: neighbor.address,
+            peer: neighbor.peer.clone(),
             reason: error.to_string(),
         };
         speaker.add_neighbor(neighbor_config(config, neighbor), now).map_err(refused)?;
@@ -325,6 +325,7 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
 }
 
 fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
+    let Peer::Address(address) = neighbor.peer;
     NeighborConfig {
         port: config.port,
         passive: neighbor.passive,
@@ -332,7 +333,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         hold_time: neighbor.hold_time,
         next_hop_self: neighbor.next_hop_self,
         route_reflector_client: neighbor.route_reflector_client,
-        ..NeighborConfig::new(neighbor.address, neighbor.remote_as, neighbor.families.clone())
+        ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())
     }
 }
 

@@ -59,11 +59,13 @@ pub struct Bgp {
     pub neighbors: Vec<Neighbor>,
 }
 
-/// One BGP peer.
+/// One `[[bgp.neighbor]]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Neighbor {
-    /// Where it is.
-    pub address: IpAddr,
+    /// Who is meant.
+    pub peer: Peer,
+    /// The group whose keys it has where it has none of its own: for people, they are resolved here.
+    pub peer_group: Option<String>,
     /// Which AS it must be in.
     pub remote_as: RemoteAs,
     /// Address families to negotiate.
@@ -78,6 +80,30 @@ pub struct Neighbor {
     pub next_hop_self: bool,
     /// Reflect iBGP routes to this peer (RFC 4456).
     pub route_reflector_client: bool,
+}
+
+/// Who a neighbour is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// The one with this address.
+    Address(IpAddr),
+}
+
+impl Peer {
+    /// Whether its sessions run over IPv4.
+    pub const fn is_ipv4(&self) -> bool {
+        match self {
+            Self::Address(address) => address.is_ipv4(),
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+        }
+    }
 }
 
 pub use bgp::speaker::RemoteAs;

@@ -96,6 +96,46 @@ fn a_neighbor_configured_twice_is_refused_at_the_second() {
     );
 }
 
+/// A group, and a member of it with `keys` of its own.
+fn grouped(group: &str, member: &str) -> Result<Config, String> {
+    parse(&format!(
+        "[bgp]\nasn = 65001\nrouter-id = \"192.0.2.1\"\n\
+         [[bgp.peer-group]]\n{group}\n\
+         [[bgp.neighbor]]\n{member}\n"
+    ))
+}
+
+#[test]
+fn a_neighbor_has_the_keys_of_its_group_and_its_own_win() {
+    let group = "name = \"spines\"\nremote-as = \"external\"\nhold-time = 30\npassive = true\nfamilies = [\"ipv4-unicast\", \"l2vpn-evpn\"]";
+    let member =
+        "address = \"192.0.2.2\"\npeer-group = \"spines\"\nhold-time = 60\npassive = false";
+    let bgp = grouped(group, member).expect("accepted").bgp.expect("has bgp");
+    let [neighbor] = bgp.neighbors.as_slice() else { panic!("one neighbor") };
+    assert_eq!(neighbor.peer_group.as_deref(), Some("spines"));
+    assert_eq!(neighbor.remote_as, RemoteAs::External);
+    assert_eq!(neighbor.families, [AfiSafi::IPV4_UNICAST, AfiSafi::L2VPN_EVPN]);
+    assert_eq!((neighbor.hold_time, neighbor.passive), (Some(60), false));
+}
+
+#[test]
+fn a_group_that_cannot_be_meant_is_refused_where_it_stands() {
+    let member = "address = \"192.0.2.2\"\npeer-group = \"spines\"";
+    for (group, member, want) in [
+        ("remote-as = 65002", member, "4:1: a peer-group needs a name"),
+        ("name = \"leaves\"", member, "8:14: there is no peer-group \"spines\""),
+        ("name = \"spines\"", member, "6:1: neighbor 192.0.2.2 has no remote-as"),
+        ("name = \"spines\"\naddress = \"192.0.2.3\"", member, "6:11: a peer-group has no address"),
+        ("name = \"spines\"\nhold-time = 2", member, "has no remote-as"),
+        ("name = \"spines\"\nremote-as = 0", member, "6:13: AS number 0 is reserved"),
+        ("name = \"spines\"\nremote-as = 1", "name = \"x\"", "8:8: a neighbor has no name"),
+        ("name = \"spines\"\nremote-as = 1", "passive = true", "7:1: a neighbor needs an address"),
+    ] {
+        let message = grouped(group, member).expect_err("must be refused");
+        assert!(message.contains(want), "{group} / {member}: {message}");
+    }
+}
+
 #[test]
 fn a_missing_file_is_named() {
     let error =

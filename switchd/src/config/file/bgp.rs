@@ -9,9 +9,9 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Refusal;
-use super::neighbor::NeighborTable;
+use super::neighbor::{NeighborTable, check_neighbors};
 use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
-use crate::config::{Bgp, Neighbor};
+use crate::config::Bgp;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -36,7 +36,9 @@ pub(super) struct BgpTable {
     #[serde(default)]
     redistribute: Vec<Spanned<String>>,
     #[serde(default)]
-    neighbor: Vec<NeighborTable>,
+    peer_group: Vec<Spanned<NeighborTable>>,
+    #[serde(default)]
+    neighbor: Vec<Spanned<NeighborTable>>,
 }
 
 /// IANA's port for BGP (RFC 4271 §8.2.1).
@@ -59,21 +61,7 @@ impl BgpTable {
                 "router-id 0.0.0.0 is not valid (RFC 6286); use the loopback address",
             ));
         }
-        let mut neighbors: Vec<Neighbor> = Vec::with_capacity(self.neighbor.len());
-        for table in self.neighbor {
-            let span = table.address.span();
-            let neighbor = table.check()?;
-            if neighbors.iter().any(|known| known.address == neighbor.address) {
-                return Err(refuse(
-                    &span,
-                    &format!(
-                        "neighbor {} is configured twice; remove one of the two",
-                        neighbor.address
-                    ),
-                ));
-            }
-            neighbors.push(neighbor);
-        }
+        let neighbors = check_neighbors(self.neighbor, &self.peer_group)?;
         let redistribute_connected = check_redistribute(&self.redistribute)?;
         let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
         Ok(Bgp {

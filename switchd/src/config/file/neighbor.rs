@@ -1,6 +1,7 @@
-//! `[[bgp.neighbor]]`.
+//! `[[bgp.neighbor]]` and `[[bgp.peer-group]]`: the same keys, but for who is meant.
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::str::FromStr;
 
 use bgp::types::AfiSafi;
@@ -9,65 +10,183 @@ use toml::Spanned;
 
 use super::Refusal;
 use super::value::{check_asn, check_hold_time, refuse};
-use crate::config::{Neighbor, RemoteAs};
+use crate::config::{Neighbor, Peer, RemoteAs};
 
+/// Every key may be left to the peer group.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct NeighborTable {
-    pub(super) address: Spanned<IpAddr>,
-    remote_as: Spanned<RemoteAsValue>,
+    /// Only of a group.
+    name: Option<Spanned<String>>,
+    /// Only of a neighbour.
+    address: Option<Spanned<IpAddr>>,
+    /// Only of a neighbour.
+    peer_group: Option<Spanned<String>>,
+    remote_as: Option<Spanned<RemoteAsValue>>,
     families: Option<Vec<Spanned<String>>>,
-    #[serde(default)]
-    passive: bool,
+    passive: Option<bool>,
     local_address: Option<Spanned<IpAddr>>,
     hold_time: Option<Spanned<u16>>,
-    #[serde(default)]
-    next_hop_self: bool,
-    #[serde(default)]
-    route_reflector_client: bool,
+    next_hop_self: Option<bool>,
+    route_reflector_client: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(untagged, expecting = "an AS number, \"external\" or \"internal\"")]
 enum RemoteAsValue {
     Number(u32),
     Word(String),
 }
 
+/// All neighbours, each with what its group says where it says nothing itself.
+pub(super) fn check_neighbors(
+    neighbors: Vec<Spanned<NeighborTable>>,
+    groups: &[Spanned<NeighborTable>],
+) -> Result<Vec<Neighbor>, Refusal> {
+    check_groups(groups)?;
+    let mut checked: Vec<Neighbor> = Vec::with_capacity(neighbors.len());
+    for table in neighbors {
+        let span = table.span();
+        let (peer, place) = table.get_ref().peer(&span)?;
+        let neighbor = table.into_inner().inherit_from(groups)?.check(peer, &span)?;
+        if checked.iter().any(|known| known.peer == neighbor.peer) {
+            return Err(refuse(
+                &place,
+                &format!("neighbor {} is configured twice; remove one of the two", neighbor.peer),
+            ));
+        }
+        checked.push(neighbor);
+    }
+    Ok(checked)
+}
+
+/// A group must have a name of its own, and is nobody in particular. Its other keys are checked where they are used.
+fn check_groups(groups: &[Spanned<NeighborTable>]) -> Result<(), Refusal> {
+    let mut names: Vec<&str> = Vec::with_capacity(groups.len());
+    for group in groups {
+        let table = group.get_ref();
+        let Some(name) = &table.name else {
+            return Err(refuse(&group.span(), "a peer-group needs a name: name = \"spines\""));
+        };
+        if names.contains(&name.get_ref().as_str()) {
+            return Err(refuse(
+                &name.span(),
+                &format!(
+                    "peer-group \"{}\" is defined twice; rename one of the two",
+                    name.get_ref()
+                ),
+            ));
+        }
+        if let Some(address) = &table.address {
+            return Err(refuse(
+                &address.span(),
+                "a peer-group has no address; give it to each [[bgp.neighbor]]",
+            ));
+        }
+        if let Some(outer) = &table.peer_group {
+            return Err(refuse(
+                &outer.span(),
+                "a peer-group cannot be in another one; write its keys here",
+            ));
+        }
+        names.push(name.get_ref());
+    }
+    Ok(())
+}
+
 impl NeighborTable {
-    pub(super) fn check(self) -> Result<Neighbor, Refusal> {
-        let address = *self.address.get_ref();
+    /// Who is meant, and where the file says so.
+    fn peer(&self, table: &Range<usize>) -> Result<(Peer, Range<usize>), Refusal> {
+        if let Some(name) = &self.name {
+            return Err(refuse(
+                &name.span(),
+                "a neighbor has no name; for a group write [[bgp.peer-group]], for a member peer-group = \"...\"",
+            ));
+        }
+        let Some(address) = &self.address else {
+            return Err(refuse(table, "a neighbor needs an address: address = \"192.0.2.2\""));
+        };
+        let (address, span) = (*address.get_ref(), address.span());
         if address.is_unspecified() || address.is_multicast() {
             return Err(refuse(
-                &self.address.span(),
+                &span,
                 &format!("{address} cannot be a neighbor; give the peer's unicast address"),
             ));
         }
+        Ok((Peer::Address(address), span))
+    }
+
+    fn inherit_from(self, groups: &[Spanned<Self>]) -> Result<Self, Refusal> {
+        let Some(wanted) = &self.peer_group else { return Ok(self) };
+        let is_it = |group: &&Spanned<Self>| {
+            group.get_ref().name.as_ref().is_some_and(|name| name.get_ref() == wanted.get_ref())
+        };
+        match groups.iter().find(is_it) {
+            Some(group) => Ok(self.inherit(group.get_ref())),
+            None => Err(refuse(
+                &wanted.span(),
+                &format!(
+                    "there is no peer-group \"{}\"; define it: [[bgp.peer-group]] with this name",
+                    wanted.get_ref()
+                ),
+            )),
+        }
+    }
+
+    /// The neighbour's own keys win.
+    fn inherit(self, group: &Self) -> Self {
+        Self {
+            name: self.name,
+            address: self.address,
+            peer_group: self.peer_group,
+            remote_as: own_or(self.remote_as, &group.remote_as),
+            families: own_or(self.families, &group.families),
+            passive: self.passive.or(group.passive),
+            local_address: own_or(self.local_address, &group.local_address),
+            hold_time: own_or(self.hold_time, &group.hold_time),
+            next_hop_self: self.next_hop_self.or(group.next_hop_self),
+            route_reflector_client: self.route_reflector_client.or(group.route_reflector_client),
+        }
+    }
+
+    fn check(self, peer: Peer, table: &Range<usize>) -> Result<Neighbor, Refusal> {
+        let is_ipv4 = peer.is_ipv4();
         if let Some(local) = &self.local_address
-            && local.get_ref().is_ipv4() != address.is_ipv4()
+            && local.get_ref().is_ipv4() != is_ipv4
         {
             return Err(refuse(
                 &local.span(),
-                &format!("local-address must be of the same IP version as the neighbor {address}"),
+                &format!("local-address must be of the same IP version as the neighbor {peer}"),
             ));
         }
         let families = match self.families {
-            None => {
-                vec![if address.is_ipv4() { AfiSafi::IPV4_UNICAST } else { AfiSafi::IPV6_UNICAST }]
-            }
+            None => vec![if is_ipv4 { AfiSafi::IPV4_UNICAST } else { AfiSafi::IPV6_UNICAST }],
             Some(names) => names.into_iter().map(check_family).collect::<Result<_, _>>()?,
         };
+        let Some(remote_as) = self.remote_as else {
+            return Err(refuse(
+                table,
+                &format!(
+                    "neighbor {peer} has no remote-as; write an AS number, \"external\" or \"internal\", here or in its peer-group"
+                ),
+            ));
+        };
         Ok(Neighbor {
-            address,
-            remote_as: check_remote_as(self.remote_as)?,
+            peer,
+            peer_group: self.peer_group.map(Spanned::into_inner),
+            remote_as: check_remote_as(remote_as)?,
             families,
-            passive: self.passive,
+            passive: self.passive.unwrap_or(false),
             local_address: self.local_address.map(Spanned::into_inner),
             hold_time: self.hold_time.map(check_hold_time).transpose()?,
-            next_hop_self: self.next_hop_self,
-            route_reflector_client: self.route_reflector_client,
+            next_hop_self: self.next_hop_self.unwrap_or(false),
+            route_reflector_client: self.route_reflector_client.unwrap_or(false),
         })
     }
+}
+
+fn own_or<T: Clone>(own: Option<T>, group: &Option<T>) -> Option<T> {
+    own.or_else(|| group.clone())
 }
 
 fn check_remote_as(value: Spanned<RemoteAsValue>) -> Result<RemoteAs, Refusal> {
