@@ -55,7 +55,8 @@
 //! | 9494 | long-lived graceful restart | no | |
 //!
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
-//! [`speaker::Speaker::handle_fib`], `tests/fib.rs`).
+//! [`speaker::Speaker::handle_fib`], `tests/fib.rs`). Several paths may share the load, by FRR's rules
+//! ([`speaker::Multipath`], `tests/multipath.rs`).
 
 pub mod mrt;
 #[cfg(feature = "net")]

@@ -184,5 +184,5 @@ fn far_mac(number: u32) -> Event {
     editor.add_ext_community(ExtCommunity::route_target(RouteTarget::from_as2(65002, 100)));
     let payload = EvpnPayload { label: Label::from_vni(100), ..EvpnPayload::default() };
     let best = Some(Arc::new(editor.build()));
-    Event::BestPath(BestPath { key, payload, best, source: None, fib: None })
+    Event::BestPath(BestPath { key, payload, best, source: None, equal: Vec::new(), fib: None })
 }

@@ -4,11 +4,14 @@
 //! degree of preference (§9.1.1: LOCAL_PREF) and, for MAC routes, mobility (RFC 7432 §15: sticky, then the higher
 //! sequence number, then the lower next hop). Paths are ruled out step by step instead of compared in pairs, because
 //! MED, which counts only between paths of one neighbouring AS, does not order them.
+//!
+//! What is left before the tie-breaks of step (f) is as good as the best path, and may share its load: see [`Multipath`].
 
 use std::cmp::Reverse;
 
 use smallvec::SmallVec;
 
+use super::multipath::Multipath;
 use super::peers::{Peer, Peers};
 use super::table::Path;
 use crate::rib::RouteFamily;
@@ -17,10 +20,19 @@ use crate::wire::{AttributeSet, ExtCommunity};
 /// LOCAL_PREF of a path that has none, as everybody does it.
 pub(crate) const DEFAULT_LOCAL_PREF: u32 = 100;
 
-/// Index of the best path; 0 if there are none.
-pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peers) -> usize {
+/// Which of the paths to a destination are used, by their places.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Decision {
+    /// The best one; 0 if there are none.
+    pub(crate) best: usize,
+    /// Those that share its load, in ascending order.
+    pub(crate) equal: SmallVec<[usize; 4]>,
+}
+
+/// Decides between the paths to one destination.
+pub(crate) fn decide<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peers) -> Decision {
     if paths.len() < 2 {
-        return 0;
+        return Decision::default();
     }
     let candidates = paths.iter().enumerate().map(|(index, path)| Candidate {
         index,
@@ -39,12 +51,40 @@ pub(crate) fn best<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Peer
     left.keep_least(|path| path.attributes.origin());
     left.rule_out_by_med();
     left.keep_least(|path| !path.peer.external);
+    let multipath = peers.multipath();
+    let as_good =
+        if multipath.is_on() && left.0.len() > 1 { left.0.clone() } else { SmallVec::new() };
     left.keep_least(|path| path.attributes.originator_id().unwrap_or(path.peer.router_id));
     left.keep_least(|path| path.attributes.cluster_list().len());
     left.keep_least(|path| (path.peer.address, path.peer.scope_id));
-    left.0.first().map_or(0, |path| path.index)
+    left.0.first().map_or_else(Decision::default, |best| Decision {
+        best: best.index,
+        equal: equal(best, &as_good, multipath),
+    })
 }
 
+/// Of the paths that are as good as the best one, those that may share its load; the same ones whatever their order.
+fn equal(
+    best: &Candidate<'_>,
+    as_good: &[Candidate<'_>],
+    rules: Multipath,
+) -> SmallVec<[usize; 4]> {
+    let is_equal = |path: &&Candidate<'_>| {
+        path.index != best.index
+            && rules.allows((best.peer, best.attributes), (path.peer, path.attributes))
+    };
+    let mut equal: SmallVec<[&Candidate<'_>; 8]> = as_good.iter().filter(is_equal).collect();
+    let most = usize::from(rules.most(best.peer)).saturating_sub(1);
+    if equal.len() > most {
+        equal.sort_unstable_by_key(|path| (path.peer.address, path.peer.scope_id));
+        equal.truncate(most);
+    }
+    let mut places: SmallVec<[usize; 4]> = equal.iter().map(|path| path.index).collect();
+    places.sort_unstable();
+    places
+}
+
+#[derive(Clone, Copy)]
 struct Candidate<'a> {
     index: usize,
     local: bool,

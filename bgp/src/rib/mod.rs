@@ -1,7 +1,7 @@
 //! The routes: one table per family, written once for all of them.
 //!
 //! A destination stores its key once and all paths to it. Paths of a neighbour are its Adj-RIB-In, the first path is the
-//! Loc-RIB, and an Adj-RIB-Out is two bits per destination: sent, and waiting to be sent. What a neighbour is told is
+//! Loc-RIB, those that share its load come next, and an Adj-RIB-Out is two bits per destination: sent, and waiting to be sent. What a neighbour is told is
 //! worked out when its connection can take it, from what is best then. So a slow neighbour costs no memory, and is told
 //! only the last of many changes. If only what forwards may be told, [`fib_gate`] knows which path that is.
 
@@ -12,6 +12,7 @@ mod family;
 mod fib_gate;
 mod id_set;
 pub(crate) mod ingress;
+mod multipath;
 pub(crate) mod peers;
 pub(crate) mod table;
 pub(crate) mod tables;
@@ -19,3 +20,4 @@ pub(crate) mod tables;
 pub use family::{RouteFamily, RouteKey};
 pub use fib_gate::{FibReport, FibState, FibToken};
 pub(crate) use id_set::IdSet;
+pub use multipath::Multipath;

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use super::multipath::Multipath;
 use crate::types::{Asn, RouterId};
 
 /// Who a path is from: the place of a neighbour in the speaker's list, or ourselves.
@@ -42,15 +43,22 @@ pub(crate) struct Peer {
 pub(crate) struct Peers {
     local: Peer,
     neighbors: Vec<Peer>,
+    multipath: Multipath,
 }
 
 impl Peers {
-    pub(crate) fn new(asn: Asn, router_id: RouterId) -> Self {
+    pub(crate) fn new(asn: Asn, router_id: RouterId, multipath: Multipath) -> Self {
         let address = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         Self {
             local: Peer { external: false, client: true, asn, router_id, address, scope_id: 0 },
             neighbors: Vec::new(),
+            multipath,
         }
+    }
+
+    /// Which paths may be used together.
+    pub(crate) fn multipath(&self) -> Multipath {
+        self.multipath
     }
 
     pub(crate) fn set(&mut self, index: u32, peer: Peer) {

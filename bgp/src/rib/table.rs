@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 use smallvec::SmallVec;
 
 use super::adj_out::AdjOut;
-use super::best_path;
+use super::best_path::{self, Decision};
 use super::fib_gate::{FibGate, FibToken, Standing};
 use super::peers::{Peers, Source};
 use super::{IdSet, RouteFamily};
@@ -36,20 +36,57 @@ impl<F: RouteFamily> Path<F> {
     }
 }
 
+/// A key, all paths to it, and which of them are used.
 #[derive(Debug)]
 pub(super) struct Destination<F: RouteFamily> {
     pub(super) key: F::Key,
-    /// The best one first, the others in no order.
+    /// The best one first, then those that share its load, the others in no order.
     pub(super) paths: SmallVec<[Path<F>; 1]>,
+    /// How many are used: the best one and those that share its load.
+    used: u16,
     /// In how many sets the destination's number is.
     references: u32,
 }
 
-/// A best path that is another one now.
+impl<F: RouteFamily> Destination<F> {
+    /// Arranges the paths as decided, after the one at `place` was changed, added or removed. Returns whether other ones
+    /// are used now, or one of them is not what it was.
+    #[inline(always)]
+    fn use_as(&mut self, decision: &Decision, place: usize) -> bool {
+        let was_used = usize::from(self.used);
+        if self.paths.len() < 2 {
+            self.used = u16::from(!self.paths.is_empty());
+            return place < was_used || was_used != usize::from(self.used);
+        }
+        self.arrange(decision, place < was_used)
+    }
+
+    #[inline(never)]
+    fn arrange(&mut self, decision: &Decision, used_one_changed: bool) -> bool {
+        let Decision { best, equal } = decision;
+        let was_used = usize::from(self.used);
+        let others = equal.iter().chain([best]).any(|place| *place >= was_used);
+        let changed = used_one_changed || equal.len() + 1 != was_used || others;
+        self.paths.swap(0, *best);
+        let mut places: SmallVec<[usize; 4]> =
+            equal.iter().map(|place| if *place == 0 { *best } else { *place }).collect();
+        places.sort_unstable();
+        // Each is at its new place or behind it, so nothing that is in its place is swapped away again.
+        for (to, from) in (1..).zip(places) {
+            self.paths.swap(to, from);
+        }
+        self.used = u16::try_from(equal.len() + 1).unwrap_or(u16::MAX);
+        changed
+    }
+}
+
+/// A best path that is another one now, or shares its load with others now.
 #[derive(Debug)]
 pub(crate) struct Changed<F: RouteFamily> {
     pub(crate) key: F::Key,
     pub(crate) best: Option<Path<F>>,
+    /// Those that share its load.
+    pub(crate) equal: Vec<Path<F>>,
     pub(crate) token: Option<FibToken>,
 }
 
@@ -160,6 +197,11 @@ impl<F: RouteFamily> Table<F> {
         (!paths.is_empty()).then_some(paths)
     }
 
+    /// How many of the paths to a destination are used: the first ones of [`Self::get`].
+    pub(crate) fn used(&self, key: &F::Key) -> usize {
+        self.find(key).map_or(0, |id| self.destinations[id as usize].used.into())
+    }
+
     /// Takes a path: a new one, or a new version of the source's last one.
     pub(crate) fn insert(&mut self, key: F::Key, path: Path<F>, peers: &Peers) {
         let id = self.find_or_create(key);
@@ -167,7 +209,7 @@ impl<F: RouteFamily> Table<F> {
         let standing = self.standing(id, peers);
         let destination = &mut self.destinations[id as usize];
         let place = destination.paths.iter().position(|old| old.source == path.source);
-        let was_best = match place {
+        let place = match place {
             Some(index) => {
                 let old = &mut destination.paths[index];
                 if Arc::ptr_eq(&old.attributes, &path.attributes) && old.payload == path.payload {
@@ -175,17 +217,17 @@ impl<F: RouteFamily> Table<F> {
                     return;
                 }
                 *old = path;
-                index == 0
+                index
             }
             None => {
                 count(&mut self.received, path.source, 1);
                 destination.paths.push(path);
-                let is_first = destination.paths.len() == 1;
-                self.reachable += usize::from(is_first);
-                is_first
+                let index = destination.paths.len() - 1;
+                self.reachable += usize::from(index == 0);
+                index
             }
         };
-        self.reselect(id, source, was_best, standing, peers);
+        self.reselect(id, source, place, standing, peers);
     }
 
     /// Forgets a path.
@@ -212,8 +254,8 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
-    /// The next best path that changed since it was last reported: `None` inside if there is none any more. With a
-    /// token, if neighbours are told of it only after [`Self::handle_fib`].
+    /// The next best path that changed since it was last reported, or shares its load with others now: `None` inside if
+    /// there is none any more. With a token, if neighbours are told of it only after [`Self::handle_fib`].
     pub(crate) fn poll_changed(&mut self) -> Option<Changed<F>> {
         let changed = self.changed.as_ref()?;
         let id = changed.next_from(self.reported).or_else(|| changed.next_from(0))?;
@@ -221,6 +263,8 @@ impl<F: RouteFamily> Table<F> {
         let destination = &self.destinations[id as usize];
         let key = destination.key.clone();
         let best = destination.paths.first().cloned();
+        let equal =
+            destination.paths.iter().take(destination.used.into()).skip(1).cloned().collect();
         let token = match (&mut self.gate, &best) {
             (Some(gate), Some(best)) => gate.report(id, best),
             _ => None,
@@ -229,7 +273,7 @@ impl<F: RouteFamily> Table<F> {
             changed.remove(id);
         }
         self.release(id);
-        Some(Changed { key, best, token })
+        Some(Changed { key, best, equal, token })
     }
 
     pub(crate) fn has_changes(&self) -> bool {
@@ -281,7 +325,7 @@ impl<F: RouteFamily> Table<F> {
         if let Some(id) = self.index.find(hash, |id| destinations[*id as usize].key == key) {
             return *id;
         }
-        let destination = Destination { key, paths: SmallVec::new(), references: 0 };
+        let destination = Destination { key, paths: SmallVec::new(), used: 0, references: 0 };
         let id = match self.free.pop() {
             Some(id) => {
                 destinations[id as usize] = destination;
@@ -307,28 +351,26 @@ impl<F: RouteFamily> Table<F> {
         destination.paths.remove(place);
         count(&mut self.received, source, -1);
         self.reachable -= usize::from(destination.paths.is_empty());
-        self.reselect(id, source, place == 0, standing, peers);
+        self.reselect(id, source, place, standing, peers);
     }
 
-    /// Brings the best path to the front after `source` has changed or withdrawn its own. `first_changed`: what was
-    /// there is another one now, or gone. `standing`: what was there, if it forwarded.
+    /// Brings the best path to the front, and those that share its load next, after `source` has changed or withdrawn its
+    /// own, at `place`. `standing`: what was best, if it forwarded.
     fn reselect(
         &mut self,
         id: DestinationId,
         source: Source,
-        first_changed: bool,
+        place: usize,
         standing: Option<Box<Standing<F>>>,
         peers: &Peers,
     ) {
         let destination = &mut self.destinations[id as usize];
-        let best = best_path::best::<F>(&destination.key, &destination.paths, peers);
-        if best != 0 {
-            destination.paths.swap(0, best);
-        }
-        let changed = first_changed || best != 0;
+        let decision = best_path::decide::<F>(&destination.key, &destination.paths, peers);
+        let best_changed = place == 0 || decision.best != 0;
+        let changed = destination.use_as(&decision, place) || best_changed;
         if self.gate.is_some() {
-            self.pass_gate(id, source, changed, standing);
-        } else if changed {
+            self.pass_gate(id, source, best_changed, standing);
+        } else if best_changed {
             self.tell_neighbors(id);
         }
         if changed {

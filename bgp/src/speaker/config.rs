@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::MaximumPrefix;
+use crate::rib::Multipath;
 use crate::types::{AfiSafi, Asn, RouterId};
 
 /// Everything that holds for all neighbours.
@@ -28,6 +29,8 @@ pub struct SpeakerConfig {
     /// Tell neighbours a unicast route that another one told us only while it forwards: see
     /// [`Speaker::handle_fib`](super::Speaker::handle_fib), which is then due for each best path.
     pub suppress_fib_pending: bool,
+    /// Which paths share the load with the best one.
+    pub multipath: Multipath,
     /// Makes the jitter of timers differ between speakers.
     pub jitter_seed: u64,
 }
@@ -45,6 +48,7 @@ impl SpeakerConfig {
             restarting: false,
             best_path_events: Vec::new(),
             suppress_fib_pending: false,
+            multipath: Multipath::OFF,
             jitter_seed: u64::from(router_id.0.to_bits()),
         }
     }

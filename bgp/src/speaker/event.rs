@@ -74,7 +74,7 @@ pub enum Event {
         /// Which family.
         family: AfiSafi,
     },
-    /// A best path is another one now.
+    /// A best path is another one now, or shares its load with others.
     BestPath(BestPath),
 }
 
@@ -89,9 +89,22 @@ pub struct BestPath {
     pub best: Option<Arc<AttributeSet>>,
     /// Who told it.
     pub source: Option<PathSource>,
+    /// Paths that share its load; none unless [`super::SpeakerConfig::multipath`] allows it.
+    pub equal: Vec<EqualPath>,
     /// Neighbours are not told of it before [`super::Speaker::handle_fib`] has an answer with this. Each event wants its
     /// own, also if nothing changes for who installs the route.
     pub fib: Option<FibToken>,
+}
+
+/// A path that shares the load with the best one.
+#[derive(Debug, Clone)]
+pub struct EqualPath {
+    /// Its attributes.
+    pub attributes: Arc<AttributeSet>,
+    /// Labels and the like; default for unicast.
+    pub payload: EvpnPayload,
+    /// Who told it.
+    pub source: PathSource,
 }
 
 /// Who told a path.

@@ -31,11 +31,11 @@ use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
 
-pub use crate::rib::{FibReport, FibState, FibToken, RouteFamily, RouteKey};
+pub use crate::rib::{FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey};
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
 pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
-pub use event::{Action, BestPath, Event, PathSource};
+pub use event::{Action, BestPath, EqualPath, Event, PathSource};
 pub use max_prefix::{LimitAction, MaximumPrefix};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
@@ -98,7 +98,7 @@ impl Speaker {
                 config.best_path_events.iter().copied().collect(),
                 config.suppress_fib_pending,
             ),
-            peers: Peers::new(config.asn, config.router_id),
+            peers: Peers::new(config.asn, config.router_id, config.multipath),
             interner: AttributeInterner::default(),
             sweep_at: MINIMUM_SWEEP,
             egress: Egress::default(),

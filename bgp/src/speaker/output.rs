@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{Action, BestPath, ConnectionId, Event, NeighborId, PathSource, Speaker};
+use super::{Action, BestPath, ConnectionId, EqualPath, Event, NeighborId, PathSource, Speaker};
 use crate::rib::RouteFamily;
 use crate::rib::adj_out::Transmit;
 use crate::rib::peers::{Peers, Source};
@@ -92,19 +92,30 @@ impl Speaker {
 }
 
 fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<BestPath> {
-    let Changed { key, best, token } = table.poll_changed()?;
+    let Changed { key, best, equal, token } = table.poll_changed()?;
     let key = F::route_key(&key);
+    let equal_path = |Path { attributes, source, payload, .. }: Path<F>| EqualPath {
+        attributes,
+        payload: F::payload(&payload),
+        source: path_source(source, peers),
+    };
     Some(match best {
         Some(Path { attributes, source, payload, .. }) => BestPath {
             key,
             payload: F::payload(&payload),
             best: Some(attributes),
             source: Some(path_source(source, peers)),
+            equal: equal.into_iter().map(equal_path).collect(),
             fib: token,
         },
-        None => {
-            BestPath { key, payload: EvpnPayload::default(), best: None, source: None, fib: None }
-        }
+        None => BestPath {
+            key,
+            payload: EvpnPayload::default(),
+            best: None,
+            source: None,
+            equal: Vec::new(),
+            fib: None,
+        },
     })
 }
 

@@ -104,6 +104,8 @@ pub struct PathView {
     pub payload: EvpnPayload,
     /// Not confirmed since its neighbour restarted.
     pub stale: bool,
+    /// It is one of several that share the load, the best one among them.
+    pub multipath: bool,
 }
 
 impl Speaker {
@@ -283,13 +285,15 @@ fn route_view<F: RouteFamily>(
     paths: &[Path<F>],
     peers: &Peers,
 ) -> RouteView {
-    let view = |path: &Path<F>| PathView {
+    let used = table.used(key);
+    let view = |(place, path): (usize, &Path<F>)| PathView {
         source: path_source(path.source, peers),
         attributes: Arc::clone(&path.attributes),
         payload: F::payload(&path.payload),
         stale: path.stale,
+        multipath: used > 1 && place < used,
     };
-    let paths = paths.iter().map(view).collect();
+    let paths = paths.iter().enumerate().map(view).collect();
     RouteView { key: F::route_key(key), paths, held: table.is_best_held(key) }
 }
 

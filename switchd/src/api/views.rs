@@ -285,6 +285,7 @@ fn bgp_path(path: &PathView, best: bool, is_evpn: bool) -> BgpPath {
     BgpPath {
         best,
         stale: path.stale,
+        multipath: path.multipath,
         neighbor,
         next_hop: attributes.next_hop().address().to_string(),
         as_path: attributes.as_path().to_string(),

@@ -165,6 +165,7 @@ impl World {
             payload,
             best,
             source: None,
+            equal: Vec::new(),
             fib: None,
         })]);
         self.run();

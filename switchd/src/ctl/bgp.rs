@@ -247,6 +247,9 @@ fn path_json(path: &BgpPath) -> Value {
             "used": true,
         }],
     });
+    if path.multipath {
+        value["multipath"] = true.into();
+    }
     if path.stale {
         value["stale"] = true.into();
     }
@@ -263,8 +266,12 @@ fn path_json(path: &BgpPath) -> Value {
 }
 
 fn path_row(prefix: &str, path: &BgpPath) -> Vec<String> {
-    let status =
-        format!("*{}{}", if path.best { ">" } else { " " }, if path.stale { "S" } else { "" });
+    let used = match (path.best, path.multipath) {
+        (true, _) => ">",
+        (false, true) => "=",
+        (false, false) => " ",
+    };
+    let status = format!("*{used}{}", if path.stale { "S" } else { "" });
     vec![
         status,
         prefix.to_owned(),
@@ -289,7 +296,7 @@ const PATH_HEADER: [&str; 7] =
 
 fn evpn_routes_text(routes: &[BgpRoute]) -> String {
     let mut text = String::from(
-        "Status codes: * valid, > best, S stale\n\
+        "Status codes: * valid, > best, = multipath, S stale\n\
          EVPN type-1 prefix: [1]:[EthTag]:[ESI]:[IPlen]:[VTEP-IP]\n\
          EVPN type-2 prefix: [2]:[EthTag]:[MAClen]:[MAC]:[IPlen]:[IP]\n\
          EVPN type-3 prefix: [3]:[EthTag]:[IPlen]:[OrigIP]\n\
@@ -345,7 +352,7 @@ pub(super) async fn unicast_routes(
                 .iter()
                 .flat_map(|route| route.paths.iter().map(|path| path_row(&route.prefix, path)))
                 .collect();
-            let mut text = String::from("Status codes: * valid, > best, S stale\n\n");
+            let mut text = String::from("Status codes: * valid, > best, = multipath, S stale\n\n");
             text.push_str(&table::render(&PATH_HEADER, &rows));
             let _ = writeln!(
                 text,

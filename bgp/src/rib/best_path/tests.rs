@@ -8,7 +8,8 @@ use crate::wire::{AttributeEditor, Evpn, EvpnKey, EvpnPayload, Ipv4Unicast, Next
 
 /// Neighbours 0 and 1 are external, in AS 65001 and 65002; 2 and 3 are internal. Identifiers fall as addresses rise.
 fn peers() -> Peers {
-    let mut peers = Peers::new(Asn(65_000), RouterId(Ipv4Addr::new(10, 0, 0, 100)));
+    let router_id = RouterId(Ipv4Addr::new(10, 0, 0, 100));
+    let mut peers = Peers::new(Asn(65_000), router_id, Multipath::OFF);
     for (index, asn) in [(0, 65_001), (1, 65_002), (2, 65_000), (3, 65_000)] {
         let last = u8::try_from(index).unwrap();
         peers.set(
@@ -37,11 +38,11 @@ fn path(from: Option<u32>, change: impl FnOnce(&mut AttributeEditor<'_>)) -> Pat
 fn winner(paths: &[Path<Ipv4Unicast>]) -> usize {
     let peers = peers();
     let key = "203.0.113.0/24".parse().unwrap();
-    let chosen = best(&key, paths, &peers);
+    let chosen = decide(&key, paths, &peers).best;
     let mut reversed = paths.to_vec();
     reversed.reverse();
     assert_eq!(
-        paths.len() - 1 - best(&key, &reversed, &peers),
+        paths.len() - 1 - decide(&key, &reversed, &peers).best,
         chosen,
         "the order must not matter"
     );
@@ -170,6 +171,6 @@ fn mobility_is_read_on_mac_routes_only() {
             }
         })
         .collect();
-    assert_eq!(best(&mac, &paths, &peers()), 0);
-    assert_eq!(best(&other, &paths, &peers()), 1);
+    assert_eq!(decide(&mac, &paths, &peers()).best, 0);
+    assert_eq!(decide(&other, &paths, &peers()).best, 1);
 }
