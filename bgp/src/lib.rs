@@ -40,6 +40,8 @@
 //! | 6396 | MRT dump of the tables | yes | `tests/mrt.rs`, `tests::underlay mrt` |
 //! | 7606 | treat-as-withdraw and attribute discard | yes | `tests/routes.rs`, `wire` |
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
+//! | 7999 | BLACKHOLE goes no further than our AS; traffic is not dropped | partly | `tests/paths.rs` |
+//! | 8326 | graceful shutdown, received and our own | yes | `tests/paths.rs` |
 //! | 8092 | large communities | yes | `wire` |
 //! | 8654 | extended messages | yes | `wire`, `session::negotiate` |
 //! | 8950 | IPv6 next hops of IPv4 routes | yes | `tests/routes.rs` |
@@ -51,7 +53,7 @@
 //! | 5082 | GTSM | no | |
 //! | 7911 | ADD-PATH | no | |
 //! | 8212 | no policy, no routes: there is no policy language yet | no | |
-//! | 9234 | roles | no | |
+//! | 9234 | roles, ONLY_TO_CUSTOMER in IPv4 and IPv6 unicast | yes | `tests/roles.rs` |
 //! | 9494 | long-lived graceful restart | no | |
 //!
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;

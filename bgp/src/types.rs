@@ -221,3 +221,79 @@ impl FromStr for AfiSafi {
             .ok_or_else(|| UnknownFamily(name.to_owned()))
     }
 }
+
+/// What we are to an external neighbour, by the money that changes hands (RFC 9234 §3.1). It decides which routes may
+/// go on to whom.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Role {
+    /// The neighbour pays us for transit.
+    Provider,
+    /// We are the route server of an exchange, the neighbour is a client.
+    RsServer,
+    /// The neighbour is the route server of an exchange, we are a client.
+    RsClient,
+    /// We pay the neighbour for transit.
+    Customer,
+    /// Both send each other their own and their customers' routes.
+    Peer,
+}
+
+impl Role {
+    const NAMES: [(Self, &'static str); 5] = [
+        (Self::Provider, "provider"),
+        (Self::RsServer, "rs-server"),
+        (Self::RsClient, "rs-client"),
+        (Self::Customer, "customer"),
+        (Self::Peer, "peer"),
+    ];
+
+    /// The value of the capability.
+    pub const fn octet(self) -> u8 {
+        match self {
+            Self::Provider => 0,
+            Self::RsServer => 1,
+            Self::RsClient => 2,
+            Self::Customer => 3,
+            Self::Peer => 4,
+        }
+    }
+
+    /// From the value of the capability.
+    pub fn from_octet(octet: u8) -> Option<Self> {
+        Self::NAMES.into_iter().map(|(role, _)| role).find(|role| role.octet() == octet)
+    }
+
+    /// What the neighbour has to be.
+    pub const fn counterpart(self) -> Self {
+        match self {
+            Self::Provider => Self::Customer,
+            Self::RsServer => Self::RsClient,
+            Self::RsClient => Self::RsServer,
+            Self::Customer => Self::Provider,
+            Self::Peer => Self::Peer,
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = Self::NAMES.into_iter().find(|(role, _)| role == self);
+        f.write_str(name.map_or("", |(_, name)| name))
+    }
+}
+
+/// A role that RFC 9234 does not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "unknown role \"{0}\"; ours towards the neighbor is one of provider, rs-server, rs-client, customer, peer"
+)]
+pub struct UnknownRole(pub String);
+
+impl FromStr for Role {
+    type Err = UnknownRole;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let role = Self::NAMES.into_iter().find(|(_, known)| *known == name);
+        role.map(|(role, _)| role).ok_or_else(|| UnknownRole(name.to_owned()))
+    }
+}

@@ -6,7 +6,7 @@ mod pair;
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use bgp::speaker::{Event, RouteKey, SessionState};
+use bgp::speaker::{AllowOwnAs, Event, RouteKey, SessionState};
 use bgp::types::{Asn, RouterId};
 use bgp::wire::{NextHop, Origin, UpdatePacker};
 use pair::{
@@ -185,7 +185,7 @@ fn a_path_with_our_own_as_is_dropped_unless_allowed() {
             network.add(config(asn, last));
         }
         network.peer(0, 1, &[IPV4]);
-        network.peer_with(1, 2, &[IPV4], |_| {}, |c| c.allow_own_as = allowed);
+        network.peer_with(1, 2, &[IPV4], |_| {}, |c| c.allow_own_as = AllowOwnAs::Times(allowed));
         network.seconds(3);
         network.announce(0, ipv4(NET));
         assert_eq!(network.knows(2, &prefix(NET)), allowed == 1);

@@ -92,6 +92,15 @@ impl<F: RouteFamily> Table<F> {
         self.send_all(neighbor, mark);
     }
 
+    /// Another policy applies to a neighbour that is up: it gets everything again.
+    pub(crate) fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {
+        let adj_out = self.adj_out.get_mut(neighbor as usize);
+        if let Some(listening) = adj_out.and_then(|adj_out| adj_out.listening.as_mut()) {
+            listening.policy = policy;
+            self.send_all(neighbor, Mark::Silent);
+        }
+    }
+
     /// A neighbour is down.
     pub(crate) fn stop_listening(&mut self, neighbor: u32) {
         self.listeners.retain(|listener| *listener != neighbor);

@@ -11,13 +11,11 @@ use hashbrown::HashMap;
 use smallvec::SmallVec;
 
 use super::best_path::DEFAULT_LOCAL_PREF;
+use super::path_rules::PathRules;
 use super::peers::{Peer, Source};
-use crate::types::{AfiSafi, Asn, RouterId};
-use crate::wire::{AttributeInterner, AttributeSet, ExtCommunity, NextHop, code};
-
-const NO_EXPORT: u32 = 0xffff_ff01;
-const NO_ADVERTISE: u32 = 0xffff_ff02;
-const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
+use super::roles;
+use crate::types::{AfiSafi, Asn, Role, RouterId};
+use crate::wire::{AttributeInterner, AttributeSet, ExtCommunity, NextHop, code, community};
 
 /// How to treat all neighbours that have this in common.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -29,6 +27,10 @@ pub(crate) struct EgressPolicy {
     pub(crate) next_hop: NextHopRule,
     /// The neighbour takes IPv6 next hops where the family's own are IPv4 (RFC 8950).
     pub(crate) extended_next_hop: bool,
+    /// What we are to an external neighbour, in the families where that matters.
+    pub(crate) role: Option<Role>,
+    /// We are about to go: our routes are the last choice (RFC 8326).
+    pub(crate) graceful_shutdown: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -36,6 +38,7 @@ pub(crate) enum SessionKind {
     /// `avoid`: an AS number that must not be in the path.
     External {
         avoid: Option<Asn>,
+        path: PathRules,
     },
     Internal {
         client: bool,
@@ -156,14 +159,20 @@ fn apply(
     }
     editor.set_next_hop(next_hop);
     match policy.session {
-        SessionKind::External { .. } => {
-            editor.prepend_as(policy.local_asn);
+        SessionKind::External { path, .. } => {
+            path.apply(from.as_path(), policy.local_asn, &mut editor);
+            if !path.as_path_unchanged {
+                editor.prepend_as(policy.local_asn);
+            }
             editor.remove(code::LOCAL_PREF).remove(code::ORIGINATOR_ID).remove(code::CLUSTER_LIST);
             // RFC 4271 §5.1.4: what one neighbouring AS says in MED is not for a third one.
-            if !from.as_path().is_empty() {
+            if !from.as_path().is_empty() && !path.med_unchanged {
                 editor.remove(code::MED);
             }
             editor.retain_ext_communities(ExtCommunity::is_transitive);
+            if policy.role.is_some_and(roles::marks) && from.only_to_customer().is_none() {
+                editor.set_only_to_customer(policy.local_asn);
+            }
         }
         SessionKind::Internal { .. } => {
             if from.local_pref().is_none() {
@@ -178,18 +187,31 @@ fn apply(
             }
         }
     }
+    if policy.graceful_shutdown {
+        editor.add_community(community::GRACEFUL_SHUTDOWN);
+        if let SessionKind::Internal { .. } = policy.session {
+            editor.set_local_pref(0);
+        }
+    }
     Some(interner.intern_set(editor.build()))
 }
 
 fn may_be_told(policy: &EgressPolicy, attributes: &AttributeSet, origination: Origination) -> bool {
     let has = |wanted| attributes.communities().any(|community| community == wanted);
-    if has(NO_ADVERTISE) {
+    if has(community::NO_ADVERTISE) {
         return false;
     }
     match (policy.session, origination) {
-        (SessionKind::External { avoid }, _) => {
-            !has(NO_EXPORT)
-                && !has(NO_EXPORT_SUBCONFED)
+        (SessionKind::External { avoid, .. }, _) => {
+            // Whoever asks us to drop traffic asks nobody beyond us (RFC 7999 §3.2).
+            let for_us = origination != Origination::Local && has(community::BLACKHOLE);
+            let leaks = policy.role.is_some_and(|role| {
+                attributes.only_to_customer().is_some() && !roles::may_send_marked(role)
+            });
+            !for_us
+                && !leaks
+                && !has(community::NO_EXPORT)
+                && !has(community::NO_EXPORT_SUBCONFED)
                 && !avoid.is_some_and(|asn| attributes.as_path().contains(asn))
         }
         // Internal routes go to internal neighbours only by reflection: from or to a client (RFC 4456 §6).

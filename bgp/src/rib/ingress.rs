@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use super::RouteFamily;
 use super::peers::{Peer, Peers, Source};
+use super::roles::{self, Received};
 use super::table::{Path, Table};
-use crate::types::{AfiSafi, Asn, RouterId};
+use crate::speaker::config::AllowOwnAs;
+use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
     AttributeInterner, AttributeSet, NextHop, NlriError, Notification, Routes, UpdateView, Verdict,
 };
@@ -19,15 +21,16 @@ pub(crate) struct Receiver {
     pub(crate) cluster: Ipv4Addr,
     /// Our address on the session.
     pub(crate) address: IpAddr,
-    /// How often our AS number may be in a path.
-    pub(crate) allow_own_as: u8,
+    /// Where our AS number may be in a path.
+    pub(crate) allow_own_as: AllowOwnAs,
+    /// What we are to an external peer.
+    pub(crate) role: Option<Role>,
 }
 
 impl Receiver {
     /// Whether a route with these attributes may be used (RFC 4271 §9.1.2 and §5.1.3, RFC 4456 §8).
     fn accepts(&self, attributes: &AttributeSet, from: &Peer, next_hop_is_router: bool) -> bool {
-        let own = attributes.as_path().count(self.asn);
-        if own > usize::from(self.allow_own_as) {
+        if !self.allow_own_as.allows(attributes.as_path(), self.asn) {
             return false;
         }
         if next_hop_is_router && attributes.next_hop().address() == self.address {
@@ -40,6 +43,36 @@ impl Receiver {
             attributes.originator_id() != Some(self.router_id)
                 && attributes.cluster_list().all(|cluster| cluster != self.cluster)
         }
+    }
+}
+
+impl Receiver {
+    /// What standards make of an external peer's routes, before any policy: they leaked, or bear no mark against that
+    /// (RFC 9234), or are about to go (RFC 8326).
+    fn interpret<F: RouteFamily>(
+        &self,
+        attributes: Arc<AttributeSet>,
+        peer: Asn,
+        interner: &mut AttributeInterner,
+    ) -> Option<Arc<AttributeSet>> {
+        let role = self.role.filter(|_| roles::apply_to(F::FAMILY));
+        let received = role.map_or(Received::Take, |role| {
+            roles::received(role, attributes.only_to_customer(), peer)
+        });
+        if received == Received::Refuse {
+            return None;
+        }
+        if received == Received::Take && !attributes.graceful_shutdown() {
+            return Some(attributes);
+        }
+        let mut editor = attributes.edit();
+        if received == Received::Mark {
+            editor.set_only_to_customer(peer);
+        }
+        if attributes.graceful_shutdown() {
+            editor.set_local_pref(0);
+        }
+        Some(interner.intern_set(editor.build()))
     }
 }
 
@@ -100,7 +133,15 @@ fn shared_attributes<F: RouteFamily>(
         return None;
     }
     let attributes = interner.intern(view, next_hop);
-    receiver.accepts(&attributes, peers.get(source), F::NEXT_HOP_IS_ROUTER).then_some(attributes)
+    let from = peers.get(source);
+    if !receiver.accepts(&attributes, from, F::NEXT_HOP_IS_ROUTER) {
+        return None;
+    }
+    if from.external {
+        receiver.interpret::<F>(attributes, from.asn, interner)
+    } else {
+        Some(attributes)
+    }
 }
 
 fn announce<F: RouteFamily>(

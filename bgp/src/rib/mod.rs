@@ -13,7 +13,9 @@ mod fib_gate;
 mod id_set;
 pub(crate) mod ingress;
 mod multipath;
+pub(crate) mod path_rules;
 pub(crate) mod peers;
+pub(crate) mod roles;
 pub(crate) mod table;
 pub(crate) mod tables;
 
@@ -21,3 +23,4 @@ pub use family::{RouteFamily, RouteKey};
 pub use fib_gate::{FibReport, FibState, FibToken};
 pub(crate) use id_set::IdSet;
 pub use multipath::Multipath;
+pub use path_rules::RemovePrivateAs;

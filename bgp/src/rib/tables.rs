@@ -82,6 +82,7 @@ pub(crate) trait AnyTable {
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
+    fn change_policy(&mut self, neighbor: u32, policy: PolicyId);
     fn stop_listening(&mut self, neighbor: u32);
     fn send_all(&mut self, neighbor: u32, mark: Mark);
     fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>);
@@ -123,6 +124,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
         Self::listen(self, neighbor, policy, address, mark);
+    }
+
+    fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {
+        Self::change_policy(self, neighbor, policy);
     }
 
     fn stop_listening(&mut self, neighbor: u32) {

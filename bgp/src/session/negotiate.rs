@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::speaker::config::RemoteAs;
-use crate::types::{AfiSafi, Asn, RouterId};
+use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
     Capability, CeaseReason, ExtendedNextHop, FamilySet, GracefulRestart, Notification, Open,
 };
@@ -21,6 +21,10 @@ pub(crate) struct Offer {
     pub(crate) families: FamilySet,
     pub(crate) extended_next_hop: bool,
     pub(crate) graceful_restart: Option<RestartOffer>,
+    /// What we are to an external peer.
+    pub(crate) role: Option<Role>,
+    /// The peer has to say its role.
+    pub(crate) role_strict: bool,
 }
 
 /// Our side of graceful restart towards one neighbour.
@@ -61,6 +65,10 @@ pub struct Negotiated {
     pub graceful_restart: Option<GracefulRestart>,
     /// Both sides keep routes also after a NOTIFICATION (RFC 8538).
     pub notification_restart: bool,
+    /// What we are to the peer, if it is external and we were told so (RFC 9234).
+    pub role: Option<Role>,
+    /// What the peer says it is to us.
+    pub peer_role: Option<Role>,
     /// The peer's OPEN.
     pub peer_open: Open,
 }
@@ -89,6 +97,9 @@ impl Offer {
             let entry = ExtendedNextHop { family: AfiSafi::IPV4_UNICAST, next_hop_afi: AFI_IPV6 };
             capabilities.push(Capability::ExtendedNextHop(vec![entry]));
         }
+        if let Some(role) = self.role.filter(|_| self.remote_as.may_be_external(self.asn)) {
+            capabilities.push(Capability::Role(role));
+        }
         if let Some(restart) = self.graceful_restart {
             capabilities.push(Capability::GracefulRestart(GracefulRestart {
                 restarting: restart.restarting,
@@ -113,6 +124,15 @@ impl Offer {
         let families = self.families.intersection(offered_families(theirs));
         if families.is_empty() {
             return Err(self.unsupported_capability());
+        }
+        let role = self.role.filter(|_| external);
+        let peer_role = peer_role(theirs)?;
+        match (role, peer_role) {
+            (Some(role), Some(theirs)) if theirs != role.counterpart() => {
+                return Err(Notification::role_mismatch());
+            }
+            (Some(_), None) if self.role_strict => return Err(Notification::role_mismatch()),
+            _ => {}
         }
         let has = |wanted: &Capability| theirs.capabilities.contains(wanted);
         let graceful_restart =
@@ -142,6 +162,8 @@ impl Offer {
             },
             graceful_restart,
             notification_restart,
+            role,
+            peer_role,
             peer_open: theirs.clone(),
         })
     }
@@ -154,6 +176,19 @@ impl Offer {
         }
         Notification::unsupported_capability(wanted)
     }
+}
+
+/// A speaker has one role, however often it says so (RFC 9234 §4.2).
+fn peer_role(open: &Open) -> Result<Option<Role>, Notification> {
+    let mut roles = open.capabilities.iter().filter_map(|capability| match capability {
+        Capability::Role(role) => Some(*role),
+        _ => None,
+    });
+    let role = roles.next();
+    if roles.any(|other| Some(other) != role) {
+        return Err(Notification::role_mismatch());
+    }
+    Ok(role)
 }
 
 /// A speaker without the multiprotocol capability means IPv4 unicast (RFC 4760 §8).

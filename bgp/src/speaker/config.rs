@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use super::MaximumPrefix;
 use crate::rib::Multipath;
-use crate::types::{AfiSafi, Asn, RouterId};
+use crate::rib::RemovePrivateAs;
+use crate::types::{AfiSafi, Asn, Role, RouterId};
+use crate::wire::AsPath;
 
 /// Everything that holds for all neighbours.
 #[derive(Debug, Clone)]
@@ -31,6 +33,9 @@ pub struct SpeakerConfig {
     pub suppress_fib_pending: bool,
     /// Which paths share the load with the best one.
     pub multipath: Multipath,
+    /// We are about to go: neighbours are to prefer other ways (RFC 8326); see
+    /// [`Speaker::set_graceful_shutdown`](super::Speaker::set_graceful_shutdown).
+    pub graceful_shutdown: bool,
     /// Makes the jitter of timers differ between speakers.
     pub jitter_seed: u64,
 }
@@ -48,6 +53,7 @@ impl SpeakerConfig {
             restarting: false,
             best_path_events: Vec::new(),
             suppress_fib_pending: false,
+            graceful_shutdown: false,
             multipath: Multipath::OFF,
             jitter_seed: u64::from(router_id.0.to_bits()),
         }
@@ -90,11 +96,38 @@ pub enum RemoteAs {
 }
 
 impl RemoteAs {
+    /// Whether we can tell before its OPEN that the neighbour is not in our AS. If not sure, it may be.
+    pub(crate) fn may_be_external(self, ours: Asn) -> bool {
+        match self {
+            Self::Asn(asn) => asn != ours,
+            Self::External => true,
+            Self::Internal => false,
+        }
+    }
+
     pub(crate) fn accepts(self, ours: Asn, theirs: Asn) -> bool {
         match self {
             Self::Asn(asn) => asn == theirs,
             Self::External => ours != theirs,
             Self::Internal => ours == theirs,
+        }
+    }
+}
+
+/// When a path may have our own AS number in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AllowOwnAs {
+    /// So often; never with 0.
+    Times(u8),
+    /// However often, if the route began in our AS.
+    Origin,
+}
+
+impl AllowOwnAs {
+    pub(crate) fn allows(self, path: AsPath<'_>, ours: Asn) -> bool {
+        match self {
+            Self::Times(times) => path.count(ours) <= usize::from(times),
+            Self::Origin => path.origin_as() == Some(ours) || !path.contains(ours),
         }
     }
 }
@@ -126,8 +159,20 @@ pub struct NeighborConfig {
     pub next_hop_self: bool,
     /// Leave the next hop of unicast routes as it is towards this external neighbour. EVPN always leaves it.
     pub next_hop_unchanged: bool,
-    /// How often our own AS number may be in a path of this neighbour.
-    pub allow_own_as: u8,
+    /// When a path of this neighbour may have our own AS number in it.
+    pub allow_own_as: AllowOwnAs,
+    /// Put our AS number in the place of this external neighbour's own.
+    pub as_override: bool,
+    /// Do not tell this external neighbour private AS numbers.
+    pub remove_private_as: Option<RemovePrivateAs>,
+    /// Do not put our AS number in front of the path for this external neighbour.
+    pub as_path_unchanged: bool,
+    /// Tell this external neighbour also the MED of a third AS.
+    pub med_unchanged: bool,
+    /// What we are to this external neighbour (RFC 9234).
+    pub role: Option<Role>,
+    /// Refuse a neighbour that does not say its role.
+    pub role_strict: bool,
     /// Do not send an external neighbour what has its own AS number in the path: it would drop it.
     pub sender_side_loop_check: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
@@ -154,7 +199,13 @@ impl NeighborConfig {
             route_reflector_client: false,
             next_hop_self: false,
             next_hop_unchanged: false,
-            allow_own_as: 0,
+            allow_own_as: AllowOwnAs::Times(0),
+            as_override: false,
+            remove_private_as: None,
+            as_path_unchanged: false,
+            med_unchanged: false,
+            role: None,
+            role_strict: false,
             sender_side_loop_check: false,
             extended_next_hop: address.is_ipv6(),
             maximum_prefix: Vec::new(),

@@ -10,7 +10,9 @@ use super::{Action, ConnectionId, Event, NeighborId, Speaker};
 use crate::rib::adj_out::Mark;
 use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
 use crate::rib::ingress::Refusal;
+use crate::rib::path_rules::PathRules;
 use crate::rib::peers::{Peer, Source};
+use crate::rib::roles;
 use crate::session::negotiate::Negotiated;
 use crate::session::{Session, SessionAction, SessionEvent};
 use crate::types::AfiSafi;
@@ -334,11 +336,7 @@ impl Speaker {
             address,
             scope_id: scope_id(remote),
         };
-        let policies: Vec<_> = negotiated
-            .families
-            .iter()
-            .map(|family| (family, self.egress_policy(neighbor, negotiated, family, local.ip())))
-            .collect();
+        let policies = self.egress_policies(neighbor, negotiated, local.ip());
         self.peers.set(index, peer);
         self.set_limits(index);
         self.keep_confirmed_families(index, negotiated, now);
@@ -348,6 +346,28 @@ impl Speaker {
                 table.listen(index, policy, address, mark);
             }
         }
+    }
+
+    /// The neighbour is told by other rules from now on, and everything again.
+    pub(super) fn change_egress(&mut self, index: u32) {
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        let Some((negotiated, local, ..)) = neighbor.session.established() else { return };
+        for (family, policy) in self.egress_policies(neighbor, negotiated, local.ip()) {
+            let policy = self.egress.policy(policy);
+            if let Some(table) = self.tables.get_mut(family) {
+                table.change_policy(index, policy);
+            }
+        }
+    }
+
+    fn egress_policies(
+        &self,
+        neighbor: &Neighbor,
+        negotiated: &Negotiated,
+        local: IpAddr,
+    ) -> Vec<(AfiSafi, EgressPolicy)> {
+        let policy = |family| (family, self.egress_policy(neighbor, negotiated, family, local));
+        negotiated.families.iter().map(policy).collect()
     }
 
     fn egress_policy(
@@ -373,14 +393,23 @@ impl Speaker {
             local_asn: self.config.asn,
             cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
             session: if negotiated.external {
+                let theirs = negotiated.asn;
                 SessionKind::External {
-                    avoid: config.sender_side_loop_check.then_some(negotiated.asn),
+                    avoid: (config.sender_side_loop_check && !config.as_override).then_some(theirs),
+                    path: PathRules {
+                        override_as: config.as_override.then_some(theirs),
+                        remove_private: config.remove_private_as.map(|remove| (remove, theirs)),
+                        as_path_unchanged: config.as_path_unchanged,
+                        med_unchanged: config.med_unchanged,
+                    },
                 }
             } else {
                 SessionKind::Internal { client: config.route_reflector_client }
             },
             next_hop,
             extended_next_hop: negotiated.extended_next_hop.contains(family),
+            role: negotiated.role.filter(|_| roles::apply_to(family)),
+            graceful_shutdown: self.config.graceful_shutdown,
         }
     }
 

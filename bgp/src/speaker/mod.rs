@@ -31,10 +31,13 @@ use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
 
+pub use crate::rib::RemovePrivateAs;
 pub use crate::rib::{FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey};
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
-pub use config::{GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig};
+pub use config::{
+    AllowOwnAs, GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig,
+};
 pub use event::{Action, BestPath, EqualPath, Event, PathSource};
 pub use max_prefix::{LimitAction, MaximumPrefix};
 use neighbor::{Inbound, Neighbor};
@@ -207,6 +210,20 @@ impl Speaker {
         }
     }
 
+    /// Says that we are about to go, or stay after all: all our routes are sent again, with or without the community
+    /// GRACEFUL_SHUTDOWN and, to internal neighbours, a LOCAL_PREF of 0 (RFC 8326).
+    pub fn set_graceful_shutdown(&mut self, on: bool) {
+        if self.config.graceful_shutdown == on {
+            return;
+        }
+        self.config.graceful_shutdown = on;
+        for index in 0..self.neighbors.len() {
+            if let Ok(index) = u32::try_from(index) {
+                self.change_egress(index);
+            }
+        }
+    }
+
     /// Closes all connections without a NOTIFICATION and says nothing more: peers with graceful restart keep our
     /// routes, and what we have installed stays (RFC 4724 §4).
     pub fn shutdown(&mut self) {
@@ -301,6 +318,8 @@ impl Speaker {
                 restarting: self.deferral.is_restarting(),
                 forwarding: self.config.restarting,
             }),
+            role: config.role,
+            role_strict: config.role_strict,
         };
         let retry = config.connect_retry.unwrap_or(self.config.connect_retry);
         let jitter = Jitter::new(self.config.jitter_seed ^ (u64::from(index) << 32));
@@ -340,6 +359,7 @@ impl Speaker {
             cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
             address: local.ip(),
             allow_own_as: neighbor.config.allow_own_as,
+            role: neighbor.session.established().and_then(|(negotiated, ..)| negotiated.role),
         }
     }
 

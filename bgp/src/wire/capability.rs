@@ -2,7 +2,7 @@
 //! kept as it came, and the feature stays off.
 
 use super::reader::Reader;
-use crate::types::{AfiSafi, Asn};
+use crate::types::{AfiSafi, Asn, Role};
 
 /// What a speaker says it can do.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Capability {
     ExtendedNextHop(Vec<ExtendedNextHop>),
     /// Messages of up to 65535 octets (RFC 8654).
     ExtendedMessage,
+    /// The speaker's role towards its neighbour (RFC 9234).
+    Role(Role),
     /// AS numbers of four octets, and the speaker's own (RFC 6793).
     FourOctetAs(Asn),
     /// Keeping routes while a peer restarts (RFC 4724, RFC 8538).
@@ -58,6 +60,7 @@ const MULTIPROTOCOL: u8 = 1;
 const ROUTE_REFRESH: u8 = 2;
 const EXTENDED_NEXT_HOP: u8 = 5;
 const EXTENDED_MESSAGE: u8 = 6;
+const ROLE: u8 = 9;
 const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
 const ADD_PATH: u8 = 69;
@@ -71,6 +74,7 @@ impl Capability {
             Self::RouteRefresh => ROUTE_REFRESH,
             Self::ExtendedNextHop(_) => EXTENDED_NEXT_HOP,
             Self::ExtendedMessage => EXTENDED_MESSAGE,
+            Self::Role(_) => ROLE,
             Self::FourOctetAs(_) => FOUR_OCTET_AS,
             Self::GracefulRestart(_) => GRACEFUL_RESTART,
             Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
@@ -103,6 +107,7 @@ impl Capability {
                     out.extend_from_slice(&next_hop_afi.to_be_bytes());
                 }
             }
+            Self::Role(role) => out.push(role.octet()),
             Self::FourOctetAs(asn) => out.extend_from_slice(&asn.0.to_be_bytes()),
             Self::GracefulRestart(restart) => restart.encode(out),
             Self::AddPath(families) => {
@@ -136,6 +141,7 @@ fn known(code: u8, value: &[u8]) -> Option<Capability> {
         })
         .map(Capability::ExtendedNextHop),
         (EXTENDED_MESSAGE, []) => Some(Capability::ExtendedMessage),
+        (ROLE, [octet]) => Role::from_octet(*octet).map(Capability::Role),
         (FOUR_OCTET_AS, [a, b, c, d]) => {
             Some(Capability::FourOctetAs(Asn(u32::from_be_bytes([*a, *b, *c, *d]))))
         }

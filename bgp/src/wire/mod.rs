@@ -27,7 +27,7 @@ pub use attribute::next_hop::NextHop;
 pub use attribute::pmsi_tunnel::PmsiTunnel;
 pub use attribute::set::{Aggregator, AttributeSet, LargeCommunity};
 pub(crate) use attribute::{OPTIONAL, TRANSITIVE};
-pub use attribute::{Origin, code};
+pub use attribute::{Origin, code, community};
 pub use capability::{Capability, ExtendedNextHop, GracefulRestart};
 pub use family_set::FamilySet;
 pub use header::{

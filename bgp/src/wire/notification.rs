@@ -138,6 +138,11 @@ impl Notification {
         Self::new(STATE_MACHINE, state)
     }
 
+    /// The peer's role does not go with ours (RFC 9234 §4.2).
+    pub const fn role_mismatch() -> Self {
+        Self::new(OPEN, 11)
+    }
+
     /// The end of the session is wanted.
     pub const fn cease(reason: CeaseReason) -> Self {
         Self::new(CEASE, reason as u8)

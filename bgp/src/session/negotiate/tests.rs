@@ -16,6 +16,8 @@ fn offer() -> Offer {
             restarting: false,
             forwarding: true,
         }),
+        role: None,
+        role_strict: false,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use smallvec::SmallVec;
 
-use super::as_path::AS_SEQUENCE;
+use super::as_path::{AS_SEQUENCE, AsPath};
 use super::canonical::write_attribute;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
@@ -112,6 +112,18 @@ impl<'a> AttributeEditor<'a> {
         self
     }
 
+    /// Gives every AS number in AS_PATH another one, or takes it out. Segments without any are taken out too.
+    pub fn change_as_path(&mut self, change: impl Fn(Asn) -> Option<Asn>) -> &mut Self {
+        let mut value = Vec::new();
+        for segment in AsPath::new(self.value(code::AS_PATH)).segments() {
+            let asns: Vec<Asn> = segment.asns().filter_map(&change).collect();
+            let Ok(count @ 1..) = u8::try_from(asns.len()) else { continue };
+            value.extend_from_slice(&[segment.kind.octet(), count]);
+            value.extend(asns.iter().flat_map(|asn| asn.0.to_be_bytes()));
+        }
+        self.put(code::AS_PATH, TRANSITIVE, value)
+    }
+
     /// Adds a community, unless it is there.
     pub fn add_community(&mut self, community: u32) -> &mut Self {
         self.add_element(code::COMMUNITIES, community.to_be_bytes())
@@ -137,6 +149,11 @@ impl<'a> AttributeEditor<'a> {
     /// Adds a large community, unless it is there.
     pub fn add_large_community(&mut self, community: LargeCommunity) -> &mut Self {
         self.add_element(code::LARGE_COMMUNITIES, community.octets())
+    }
+
+    /// Sets ONLY_TO_CUSTOMER.
+    pub fn set_only_to_customer(&mut self, asn: Asn) -> &mut Self {
+        self.put(code::ONLY_TO_CUSTOMER, OPTIONAL | TRANSITIVE, asn.0.to_be_bytes().to_vec())
     }
 
     /// Sets PMSI_TUNNEL.

@@ -82,6 +82,7 @@ impl fmt::Display for Name {
             code::PMSI_TUNNEL => "PMSI_TUNNEL",
             code::IPV6_EXT_COMMUNITIES => "IPV6_EXTENDED_COMMUNITIES",
             code::LARGE_COMMUNITIES => "LARGE_COMMUNITY",
+            code::ONLY_TO_CUSTOMER => "ONLY_TO_CUSTOMER",
             other => return write!(f, "attribute {other}"),
         })
     }

@@ -48,6 +48,22 @@ pub mod code {
     pub const IPV6_EXT_COMMUNITIES: u8 = 25;
     /// LARGE_COMMUNITY (RFC 8092).
     pub const LARGE_COMMUNITIES: u8 = 32;
+    /// ONLY_TO_CUSTOMER (RFC 9234).
+    pub const ONLY_TO_CUSTOMER: u8 = 35;
+}
+
+/// IANA's well-known communities that mean something here.
+pub mod community {
+    /// The route is about to go (RFC 8326).
+    pub const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
+    /// Traffic is to be dropped (RFC 7999).
+    pub const BLACKHOLE: u32 = 0xffff_029a;
+    /// Not to external neighbours (RFC 1997).
+    pub const NO_EXPORT: u32 = 0xffff_ff01;
+    /// To nobody (RFC 1997).
+    pub const NO_ADVERTISE: u32 = 0xffff_ff02;
+    /// Not to external neighbours, not even within a confederation (RFC 1997).
+    pub const NO_EXPORT_SUBCONFED: u32 = 0xffff_ff03;
 }
 
 pub(crate) const OPTIONAL: u8 = 0x80;
@@ -75,7 +91,8 @@ pub(crate) const fn known_flags(code: u8) -> Option<u8> {
         | code::AS4_AGGREGATOR
         | code::PMSI_TUNNEL
         | code::IPV6_EXT_COMMUNITIES
-        | code::LARGE_COMMUNITIES => OPTIONAL | TRANSITIVE,
+        | code::LARGE_COMMUNITIES
+        | code::ONLY_TO_CUSTOMER => OPTIONAL | TRANSITIVE,
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::as_path::AsPath;
 use super::canonical::Parts;
+use super::community::GRACEFUL_SHUTDOWN;
 use super::editor::AttributeEditor;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
@@ -37,6 +38,7 @@ struct Summary {
     as_path_length: u16,
     first_as: Option<Asn>,
     originator_id: Option<RouterId>,
+    graceful_shutdown: bool,
 }
 
 /// Who formed an aggregate.
@@ -135,6 +137,11 @@ impl AttributeSet {
         self.summary.med
     }
 
+    /// Whether the route is about to go: it has the community GRACEFUL_SHUTDOWN (RFC 8326).
+    pub const fn graceful_shutdown(&self) -> bool {
+        self.summary.graceful_shutdown
+    }
+
     /// ORIGINATOR_ID, if the route was reflected.
     pub const fn originator_id(&self) -> Option<RouterId> {
         self.summary.originator_id
@@ -189,6 +196,12 @@ impl AttributeSet {
         Some(Aggregator { asn, router_id: RouterId(Ipv4Addr::from(id)) })
     }
 
+    /// ONLY_TO_CUSTOMER, if there is one: the AS that sent the route down or sideways (RFC 9234).
+    pub fn only_to_customer(&self) -> Option<Asn> {
+        let octets = self.get(code::ONLY_TO_CUSTOMER)?.try_into().ok()?;
+        Some(Asn(u32::from_be_bytes(octets)))
+    }
+
     /// Whether the route is an aggregate that lost detail.
     pub fn atomic_aggregate(&self) -> bool {
         self.get(code::ATOMIC_AGGREGATE).is_some()
@@ -230,6 +243,10 @@ impl Summary {
                 let path = AsPath::new(value);
                 self.as_path_length = u16::try_from(path.length()).unwrap_or(u16::MAX);
                 self.first_as = path.first_as();
+            }
+            code::COMMUNITIES => {
+                self.graceful_shutdown =
+                    value.as_chunks().0.contains(&GRACEFUL_SHUTDOWN.to_be_bytes());
             }
             code::MED => self.med = number(),
             code::LOCAL_PREF => self.local_pref = number(),

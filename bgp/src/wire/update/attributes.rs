@@ -189,7 +189,7 @@ impl<'a, 'c> Scan<'a, 'c> {
             },
             code::AS_PATH => self.as_path(value),
             code::NEXT_HOP => self.next_hop(value),
-            code::MED => withdraw_unless(value.len() == 4, value),
+            code::MED | code::ONLY_TO_CUSTOMER => withdraw_unless(value.len() == 4, value),
             code::LOCAL_PREF | code::ORIGINATOR_ID if internal => {
                 withdraw_unless(value.len() == 4, value)
             }
