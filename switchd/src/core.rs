@@ -21,7 +21,7 @@ use vtep::{Gateway, GatewayConfig};
 use crate::config::Config;
 use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
-use crate::desired::networks::{NetworkChange, Networks};
+use crate::desired::networks::{NetworkChange, Networks, Origination};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
 use crate::metrics::KernelTotals;
 use crate::reconcile::Reconciler;
@@ -83,9 +83,10 @@ impl Core {
                 router_id: bgp.map_or(RouterId(Ipv4Addr::UNSPECIFIED), |bgp| bgp.router_id),
                 advertise_all_vni: bgp.is_some() && config.evpn.advertise_all_vni,
             }),
-            networks: bgp.map_or_else(Networks::default, |bgp| {
-                Networks::new(&bgp.networks, bgp.redistribute_connected)
-            }),
+            networks: Networks::new(
+                bgp.map_or_else(Origination::default, Origination::from),
+                TABLE_MAIN,
+            ),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
             forwarding: bgp.filter(|bgp| bgp.suppress_fib_pending).map(|_| Forwarding::default()),
             reconciler: Reconciler::default(),

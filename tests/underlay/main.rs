@@ -1,9 +1,10 @@
-//! The underlay against BIRD and GoBGP: plain IPv4 and IPv6 unicast, one session for each family.
+//! The underlay against BIRD, FRR and GoBGP: plain IPv4 and IPv6 unicast, one session for each family.
 
 mod bird;
 mod gobgp;
 mod graceful_restart;
 mod mrt;
+mod redistribution;
 
 use lab::{Lab, Node, PATIENCE, Result, ensure, eventually, kernel_view};
 

@@ -7,6 +7,7 @@ mod file;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -53,8 +54,10 @@ pub struct Bgp {
     pub restart_time: u16,
     /// Prefixes to announce.
     pub networks: Vec<IpNet>,
-    /// Announce the prefixes of our interfaces.
-    pub redistribute_connected: bool,
+    /// Announce a network only while the kernel has a route to exactly that prefix.
+    pub import_check: bool,
+    /// What to announce of the kernel's.
+    pub redistribute: BTreeSet<RouteSource>,
     /// The peers.
     pub neighbors: Vec<Neighbor>,
 }
@@ -107,6 +110,17 @@ impl fmt::Display for Peer {
 }
 
 pub use bgp::speaker::RemoteAs;
+
+/// Where the kernel has a route from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum RouteSource {
+    /// The subnet of an interface that is up.
+    Connected,
+    /// Static routes (protocol `static`).
+    Static,
+    /// All others that no routing daemon made.
+    Kernel,
+}
 
 /// EVPN policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -77,7 +77,12 @@ fn values_that_cannot_be_meant_are_refused_where_they_stand() {
             "networks = [\"10.0.0.1/24\"]",
             "5:13: 10.0.0.1/24 has bits set behind its prefix length; write \"10.0.0.0/24\"",
         ),
-        ("fib = true", "redistribute = [\"static\"]", "5:17: cannot redistribute \"static\""),
+        ("fib = true", "redistribute = [\"ospf\"]", "5:17: cannot redistribute \"ospf\""),
+        (
+            "fib = true",
+            "redistribute = [\"static\", \"static\"]",
+            "5:27: \"static\" is redistributed already",
+        ),
     ] {
         let message = refusal(from, to);
         assert!(message.contains(want), "{to}: {message}");

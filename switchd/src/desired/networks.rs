@@ -1,22 +1,65 @@
-//! The unicast prefixes that we announce ourselves: configured networks and the prefixes of our interfaces.
+//! The unicast prefixes that we announce ourselves: configured networks, and what is redistributed from the kernel.
+//!
+//! Of a prefix, the kernel's best route counts, as for packets: a subnet of an interface that is up before any other, then
+//! the lowest metric. BGP's own routes are not looked at: what we learned by BGP is not ours to begin. Only prefixes about
+//! which the kernel told something are looked at, so a change costs the same whatever the size of the tables.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use bgp::speaker::{Route, RouteKey};
 use bgp::wire::{AttributeSet, EvpnPayload, NextHop, Origin};
 use ipnet::IpNet;
-use platform::kernel::{Ifindex, Key, Object};
+use platform::kernel::{Ifindex, Key, Object, PROTOCOL_BGP, RouteKind};
+
+use crate::config::{Bgp, RouteSource};
+
+/// What to announce, in words of the configuration.
+#[derive(Debug, Clone, Default)]
+pub struct Origination {
+    /// These prefixes.
+    pub networks: HashSet<IpNet>,
+    /// Networks only while the kernel has a route to exactly that prefix, by whomever but BGP.
+    pub import_check: bool,
+    /// And what the kernel has from these.
+    pub redistribute: BTreeSet<RouteSource>,
+}
+
+impl From<&Bgp> for Origination {
+    fn from(bgp: &Bgp) -> Self {
+        Self {
+            networks: bgp.networks.iter().copied().collect(),
+            import_check: bgp.import_check,
+            redistribute: bgp.redistribute.clone(),
+        }
+    }
+}
 
 /// Which prefixes to announce, and which of them changed.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Networks {
-    configured: HashSet<IpNet>,
-    redistribute_connected: bool,
+    origination: Origination,
+    /// The routing table that routes are redistributed from.
+    table: u32,
     links_up: HashSet<Ifindex>,
     /// With host bits: two addresses of a link may be in one prefix.
     addresses: HashMap<Ifindex, HashSet<IpNet>>,
-    announced: BTreeSet<IpNet>,
+    /// Addresses of links that are up, by the prefix that they are in.
+    connected: HashMap<IpNet, usize>,
+    /// The kernel's routes by metric.
+    routes: HashMap<IpNet, BTreeMap<u32, Maker>>,
+    announced: HashMap<IpNet, Announced>,
+    /// To be looked at.
+    dirty: BTreeSet<IpNet>,
+}
+
+/// Why a prefix is announced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Announced {
+    /// It is configured.
+    Network,
+    /// The kernel has it, with this metric.
+    Redistributed { metric: u32 },
 }
 
 /// A prefix that is to be announced from now on, or no longer.
@@ -29,31 +72,32 @@ pub enum NetworkChange {
 }
 
 impl Networks {
-    /// With these configured prefixes, and those of interfaces if wanted.
-    pub fn new(configured: &[IpNet], redistribute_connected: bool) -> Self {
+    /// With the routes of this table of the kernel.
+    pub fn new(origination: Origination, table: u32) -> Self {
         Self {
-            configured: configured.iter().copied().collect(),
-            redistribute_connected,
-            ..Self::default()
+            dirty: origination.networks.iter().copied().collect(),
+            origination,
+            table,
+            links_up: HashSet::new(),
+            addresses: HashMap::new(),
+            connected: HashMap::new(),
+            routes: HashMap::new(),
+            announced: HashMap::new(),
         }
     }
 
-    /// A link or an address appeared, changed or vanished.
+    /// A link, an address or a route appeared, changed or vanished.
     pub fn handle_object(&mut self, key: &Key, object: Option<&Object>) {
         match (key, object) {
-            (Key::Link(index), Some(Object::Link(link))) if link.up => {
-                self.links_up.insert(*index);
+            (Key::Link(index), Some(Object::Link(link))) => {
+                self.set_link(*index, link.up && link.running);
             }
-            (Key::Link(index), _) => {
-                self.links_up.remove(index);
+            (Key::Link(index), _) => self.set_link(*index, false),
+            (Key::Address { ifindex, prefix }, object) => {
+                self.set_address(*ifindex, *prefix, object.is_some());
             }
-            (Key::Address { ifindex, prefix }, Some(_)) => {
-                self.addresses.entry(*ifindex).or_default().insert(*prefix);
-            }
-            (Key::Address { ifindex, prefix }, None) => {
-                if let Some(addresses) = self.addresses.get_mut(ifindex) {
-                    addresses.remove(prefix);
-                }
+            (Key::Route { table, prefix, metric }, object) if *table == self.table => {
+                self.set_route(*prefix, *metric, object);
             }
             _ => {}
         }
@@ -61,44 +105,169 @@ impl Networks {
 
     /// What changed since the last call.
     pub fn poll_changes(&mut self) -> Vec<NetworkChange> {
-        let wanted: BTreeSet<IpNet> =
-            self.configured.iter().copied().chain(self.connected()).collect();
-        let changes = self
-            .announced
-            .difference(&wanted)
-            .map(|prefix| NetworkChange::Withdraw(route_key(*prefix)))
-            .chain(
-                wanted
-                    .difference(&self.announced)
-                    .map(|prefix| NetworkChange::Announce(Box::new(self.route(*prefix)))),
-            )
-            .collect();
-        self.announced = wanted;
-        changes
+        let dirty = std::mem::take(&mut self.dirty);
+        dirty.into_iter().filter_map(|prefix| self.change(prefix)).collect()
     }
 
-    /// Configured prefixes have origin IGP, redistributed ones incomplete, as in FRR. The next hop is ourselves.
-    fn route(&self, prefix: IpNet) -> Route {
-        let next_hop = match prefix {
-            IpNet::V4(_) => NextHop::V4(Ipv4Addr::UNSPECIFIED),
-            IpNet::V6(_) => NextHop::V6 { global: Ipv6Addr::UNSPECIFIED, link_local: None },
+    fn change(&mut self, prefix: IpNet) -> Option<NetworkChange> {
+        let wanted = self.wanted(prefix);
+        let known = match wanted {
+            Some(wanted) => self.announced.insert(prefix, wanted),
+            None => self.announced.remove(&prefix),
         };
-        let origin =
-            if self.configured.contains(&prefix) { Origin::Igp } else { Origin::Incomplete };
-        let attributes = AttributeSet::builder(next_hop).set_origin(origin).build();
-        Route { key: route_key(prefix), payload: EvpnPayload::default(), attributes }
+        match wanted {
+            _ if wanted == known => None,
+            Some(wanted) => Some(NetworkChange::Announce(Box::new(route(prefix, wanted)))),
+            None => Some(NetworkChange::Withdraw(route_key(prefix))),
+        }
     }
 
-    fn connected(&self) -> impl Iterator<Item = IpNet> {
-        self.addresses
-            .iter()
-            .filter(|(ifindex, _)| self.redistribute_connected && self.links_up.contains(ifindex))
-            .flat_map(|(_, addresses)| addresses.iter().map(IpNet::trunc))
-            .filter(|prefix| is_announceable(*prefix))
+    fn wanted(&self, prefix: IpNet) -> Option<Announced> {
+        let held = self.held(prefix);
+        if self.origination.networks.contains(&prefix)
+            && (held.is_some() || !self.origination.import_check)
+        {
+            return Some(Announced::Network);
+        }
+        let Some((metric, Maker::Source(source))) = held else { return None };
+        (self.redistributes(source) && is_announceable(prefix))
+            .then_some(Announced::Redistributed { metric })
+    }
+
+    /// The kernel's best route to a prefix: its metric, and who made it. Subnets of interfaces have metric 0, as in FRR.
+    fn held(&self, prefix: IpNet) -> Option<(u32, Maker)> {
+        if self.connected.contains_key(&prefix) {
+            return Some((0, Maker::Source(RouteSource::Connected)));
+        }
+        let (metric, maker) = self.routes.get(&prefix)?.first_key_value()?;
+        Some((*metric, *maker))
+    }
+
+    fn redistributes(&self, source: RouteSource) -> bool {
+        self.origination.redistribute.contains(&source)
+    }
+
+    fn set_link(&mut self, index: Ifindex, up: bool) {
+        let changed = if up { self.links_up.insert(index) } else { self.links_up.remove(&index) };
+        if !changed {
+            return;
+        }
+        for prefix in self.addresses.get(&index).into_iter().flatten() {
+            count(&mut self.connected, prefix.trunc(), up);
+            self.dirty.insert(prefix.trunc());
+        }
+    }
+
+    fn set_address(&mut self, ifindex: Ifindex, prefix: IpNet, exists: bool) {
+        let addresses = self.addresses.entry(ifindex).or_default();
+        let changed = if exists { addresses.insert(prefix) } else { addresses.remove(&prefix) };
+        if addresses.is_empty() {
+            self.addresses.remove(&ifindex);
+        }
+        if changed && self.links_up.contains(&ifindex) {
+            count(&mut self.connected, prefix.trunc(), exists);
+            self.dirty.insert(prefix.trunc());
+        }
+    }
+
+    fn set_route(&mut self, prefix: IpNet, metric: u32, object: Option<&Object>) {
+        let wants_routes = self.origination.import_check
+            || self.redistributes(RouteSource::Static)
+            || self.redistributes(RouteSource::Kernel);
+        if !wants_routes {
+            return;
+        }
+        let maker = match object {
+            Some(Object::Route(route)) if leads_somewhere(route.kind) => maker(route.protocol),
+            _ => None,
+        };
+        let known = match maker {
+            Some(maker) => self.routes.entry(prefix).or_default().insert(metric, maker),
+            None => self.forget_route(prefix, metric),
+        };
+        if known != maker {
+            self.dirty.insert(prefix);
+        }
+    }
+
+    fn forget_route(&mut self, prefix: IpNet, metric: u32) -> Option<Maker> {
+        let routes = self.routes.get_mut(&prefix)?;
+        let known = routes.remove(&metric);
+        if routes.is_empty() {
+            self.routes.remove(&prefix);
+        }
+        known
     }
 }
 
-fn route_key(prefix: IpNet) -> RouteKey {
+/// Who made a route of the kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    /// Somebody whose routes can be redistributed.
+    Source(RouteSource),
+    /// A routing daemon.
+    Daemon,
+}
+
+/// By the numbers of linux/rtnetlink.h. `None`: BGP; what the kernel has by itself (its subnets are known by their
+/// addresses); redirects and router advertisements, which are for this machine alone.
+fn maker(protocol: u8) -> Option<Maker> {
+    const REDIRECT: u8 = 1;
+    const KERNEL: u8 = 2;
+    const STATIC: u8 = 4;
+    const ROUTER_ADVERTISEMENT: u8 = 9;
+    /// FRR's staticd.
+    const ZSTATIC: u8 = 196;
+    match protocol {
+        PROTOCOL_BGP | REDIRECT | KERNEL | ROUTER_ADVERTISEMENT => None,
+        STATIC | ZSTATIC => Some(Maker::Source(RouteSource::Static)),
+        // gated, mrt, zebra, BIRD, dnrouted, XORP, ntk; mrouted; babel; openr; IS-IS to srte.
+        8 | 10..=15 | 17 | 42 | 99 | 187..=198 => Some(Maker::Daemon),
+        // Boot (`ip route add` without a word on it), DHCP, keepalived, and numbers that nobody registered.
+        _ => Some(Maker::Source(RouteSource::Kernel)),
+    }
+}
+
+/// Routes for this machine itself, or for groups, are nobody else's.
+fn leads_somewhere(kind: RouteKind) -> bool {
+    matches!(
+        kind,
+        RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit
+    )
+}
+
+fn count(counts: &mut HashMap<IpNet, usize>, prefix: IpNet, one_more: bool) {
+    let count = counts.entry(prefix).or_default();
+    *count = if one_more { *count + 1 } else { count.saturating_sub(1) };
+    if *count == 0 {
+        counts.remove(&prefix);
+    }
+}
+
+/// Configured prefixes have origin IGP, redistributed ones incomplete and the kernel's metric as MED, as in FRR. The next
+/// hop is ourselves.
+fn route(prefix: IpNet, why: Announced) -> Route {
+    let mut attributes = AttributeSet::builder(own_next_hop(prefix));
+    match why {
+        Announced::Network => attributes.set_origin(Origin::Igp),
+        Announced::Redistributed { metric } => {
+            attributes.set_origin(Origin::Incomplete).set_med(metric)
+        }
+    };
+    let attributes = attributes.build();
+    Route { key: route_key(prefix), payload: EvpnPayload::default(), attributes }
+}
+
+/// What stands for our own address on each session.
+pub(super) fn own_next_hop(prefix: IpNet) -> NextHop {
+    match prefix {
+        IpNet::V4(_) => NextHop::V4(Ipv4Addr::UNSPECIFIED),
+        IpNet::V6(_) => NextHop::V6 { global: Ipv6Addr::UNSPECIFIED, link_local: None },
+    }
+}
+
+/// BGP's name of a prefix.
+pub fn route_key(prefix: IpNet) -> RouteKey {
     match prefix {
         IpNet::V4(prefix) => RouteKey::Ipv4(prefix),
         IpNet::V6(prefix) => RouteKey::Ipv6(prefix),
@@ -114,79 +283,4 @@ fn is_announceable(prefix: IpNet) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use platform::kernel::{Address, Link, LinkKind};
-
-    use super::*;
-
-    fn link(index: Ifindex, up: bool) -> Object {
-        Object::Link(Link {
-            index,
-            name: format!("swp{index}"),
-            kind: LinkKind::Veth,
-            master: None,
-            up,
-            running: up,
-            mac: None,
-            mtu: 1500,
-            port: None,
-            alias: None,
-            lower: None,
-            lower_namespace: None,
-            hardware: None,
-        })
-    }
-
-    fn address(ifindex: Ifindex, prefix: &str) -> Object {
-        Object::Address(Address::new(ifindex, prefix.parse().unwrap()))
-    }
-
-    fn tell(networks: &mut Networks, object: &Object) {
-        networks.handle_object(&object.key(), Some(object));
-    }
-
-    /// `+10.0.0.0/24` announced, `-10.0.0.0/24` withdrawn.
-    fn changes(networks: &mut Networks) -> Vec<String> {
-        networks
-            .poll_changes()
-            .iter()
-            .map(|change| match change {
-                NetworkChange::Announce(route) => format!("+{}", route.key),
-                NetworkChange::Withdraw(key) => format!("-{key}"),
-            })
-            .collect()
-    }
-
-    #[test]
-    fn a_prefix_is_announced_while_a_link_that_is_up_has_an_address_in_it() {
-        let mut networks = Networks::new(&[], true);
-        tell(&mut networks, &address(2, "10.0.0.1/24"));
-        assert_eq!(changes(&mut networks), [""; 0]);
-        tell(&mut networks, &link(2, true));
-        assert_eq!(changes(&mut networks), ["+10.0.0.0/24"]);
-        tell(&mut networks, &address(2, "10.0.0.2/24"));
-        assert_eq!(changes(&mut networks), [""; 0]);
-        networks.handle_object(&address(2, "10.0.0.1/24").key(), None);
-        assert_eq!(changes(&mut networks), [""; 0], "another address of the link is in the prefix");
-        tell(&mut networks, &link(2, false));
-        assert_eq!(changes(&mut networks), ["-10.0.0.0/24"]);
-    }
-
-    #[test]
-    fn loopback_and_link_local_prefixes_stay_at_home() {
-        let mut networks = Networks::new(&[], true);
-        tell(&mut networks, &link(1, true));
-        for prefix in ["127.0.0.1/8", "::1/128", "fe80::1/64", "169.254.1.1/16", "192.0.2.1/32"] {
-            tell(&mut networks, &address(1, prefix));
-        }
-        assert_eq!(changes(&mut networks), ["+192.0.2.1/32"]);
-    }
-
-    #[test]
-    fn configured_prefixes_are_announced_whatever_the_interfaces_say() {
-        let mut networks = Networks::new(&["198.51.100.0/24".parse().unwrap()], false);
-        tell(&mut networks, &link(2, true));
-        tell(&mut networks, &address(2, "10.0.0.1/24"));
-        assert_eq!(changes(&mut networks), ["+198.51.100.0/24"]);
-    }
-}
+mod tests;

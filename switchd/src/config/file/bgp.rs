@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::Refusal;
 use super::neighbor::{NeighborTable, check_neighbors};
+use super::redistribute::{RedistributeValue, check_redistribute};
 use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
 use crate::config::Bgp;
 
@@ -34,7 +35,9 @@ pub(super) struct BgpTable {
     #[serde(default)]
     networks: Vec<Spanned<String>>,
     #[serde(default)]
-    redistribute: Vec<Spanned<String>>,
+    import_check: bool,
+    #[serde(default)]
+    redistribute: Vec<Spanned<RedistributeValue>>,
     #[serde(default)]
     peer_group: Vec<Spanned<NeighborTable>>,
     #[serde(default)]
@@ -62,7 +65,6 @@ impl BgpTable {
             ));
         }
         let neighbors = check_neighbors(self.neighbor, &self.peer_group)?;
-        let redistribute_connected = check_redistribute(&self.redistribute)?;
         let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
         Ok(Bgp {
             asn,
@@ -86,7 +88,8 @@ impl BgpTable {
                 in_range(value, "restart-time", 1..=MAX_RESTART_TIME)
             })?,
             networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
-            redistribute_connected,
+            import_check: self.import_check,
+            redistribute: check_redistribute(self.redistribute)?,
             neighbors,
         })
     }
@@ -143,15 +146,4 @@ fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
         ));
     }
     Ok(network)
-}
-
-fn check_redistribute(sources: &[Spanned<String>]) -> Result<bool, Refusal> {
-    for source in sources {
-        if source.get_ref() != "connected" {
-            let message =
-                format!("cannot redistribute \"{}\"; known: \"connected\"", source.get_ref());
-            return Err(refuse(&source.span(), &message));
-        }
-    }
-    Ok(!sources.is_empty())
 }

@@ -4,6 +4,7 @@ mod bgp;
 mod evpn;
 mod metrics;
 mod neighbor;
+mod redistribute;
 mod value;
 
 use serde::Deserialize;
