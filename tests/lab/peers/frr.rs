@@ -11,6 +11,8 @@ use crate::{Node, PATIENCE, Process, Result, ensure, eventually, node, require};
 pub struct Frr {
     node: Node,
     dir: PathBuf,
+    /// Of bgpd.
+    options: &'static [&'static str],
     // Dropped in this order: bgpd first, so that it can still withdraw from zebra.
     bgpd: Process,
     zebra: Process,
@@ -22,6 +24,22 @@ impl Frr {
     /// # Errors
     /// FRR is not installed, or did not come up.
     pub fn start(node: &Node, bgpd_config: &str) -> Result<Self> {
+        Self::start_with(node, bgpd_config, &[])
+    }
+
+    /// The same, but no route goes to the kernel.
+    ///
+    /// # Errors
+    /// FRR is not installed, or did not come up.
+    pub fn start_without_kernel(node: &Node, bgpd_config: &str) -> Result<Self> {
+        Self::start_with(node, bgpd_config, &["-n"])
+    }
+
+    fn start_with(
+        node: &Node,
+        bgpd_config: &str,
+        options: &'static [&'static str],
+    ) -> Result<Self> {
         require(&["zebra", "bgpd", "vtysh"])?;
         let dir = node.dir().join("frr");
         fs::create_dir_all(&dir)?;
@@ -29,8 +47,8 @@ impl Frr {
         fs::write(dir.join("zebra.conf"), format!("hostname {}\n", node.name()))?;
         let dir_text = dir.display();
         node.run(&format!("chown -R frr:frr {dir_text}"))?;
-        let (zebra, bgpd) = spawn(node, &dir)?;
-        Ok(Self { node: node.clone(), dir, bgpd, zebra })
+        let (zebra, bgpd) = spawn(node, &dir, options)?;
+        Ok(Self { node: node.clone(), dir, options, bgpd, zebra })
     }
 
     /// Where it runs.
@@ -101,7 +119,7 @@ impl Frr {
     /// # Errors
     /// They did not come up.
     pub fn start_again(&mut self) -> Result {
-        (self.zebra, self.bgpd) = spawn(&self.node, &self.dir)?;
+        (self.zebra, self.bgpd) = spawn(&self.node, &self.dir, self.options)?;
         Ok(())
     }
 
@@ -114,11 +132,11 @@ impl Frr {
     }
 }
 
-fn spawn(node: &Node, dir: &std::path::Path) -> Result<(Process, Process)> {
+fn spawn(node: &Node, dir: &std::path::Path, options: &[&str]) -> Result<(Process, Process)> {
     for leftover in ["zserv.api", "zebra.vty", "bgpd.vty"] {
         let _ = fs::remove_file(dir.join(leftover));
     }
-    let start = |daemon: &str, ready: &str| {
+    let start = |daemon: &str, ready: &str, options: &[&str]| {
         let file = |name: String| dir.join(name).display().to_string();
         let program = format!("/usr/lib/frr/{daemon}");
         let (config, pid) = (file(format!("{daemon}.conf")), file(format!("{daemon}.pid")));
@@ -138,6 +156,7 @@ fn spawn(node: &Node, dir: &std::path::Path) -> Result<(Process, Process)> {
             "--log",
             "stdout",
         ];
+        let words = [&words[..], options].concat();
         let mut process = Process::start(node, daemon, &words)?;
         eventually(PATIENCE, || {
             process.ensure_running()?;
@@ -146,7 +165,7 @@ fn spawn(node: &Node, dir: &std::path::Path) -> Result<(Process, Process)> {
         })?;
         Ok::<_, crate::LabError>(process)
     };
-    let zebra = start("zebra", "zserv.api")?;
-    let bgpd = start("bgpd", "bgpd.vty")?;
+    let zebra = start("zebra", "zserv.api", &[])?;
+    let bgpd = start("bgpd", "bgpd.vty", options)?;
     Ok((zebra, bgpd))
 }

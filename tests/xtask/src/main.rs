@@ -7,7 +7,7 @@
 use std::env;
 use std::ffi::OsString;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Instant;
 
@@ -45,6 +45,7 @@ const FUZZ_SECONDS: u32 = 5;
 
 const USAGE: &str = "usage: cargo xtask check [--allow-skips]   set up, then run all that CI runs
        cargo xtask fuzz [SECONDS]         run every fuzz target for so long (default 5)
+       cargo xtask scale [WORD...]        measure switchd beside BIRD and FRR; WORDs: see tests/README.md
        cargo xtask lab                    build what the lab's machines boot, unless it is there";
 
 type Outcome = Result<(), String>;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
         ["check"] => check(false),
         ["check", "--allow-skips"] => check(true),
         ["fuzz"] => fuzz(FUZZ_SECONDS),
+        ["scale", words @ ..] => scale(words),
         ["lab"] => install().and_then(|()| lab()),
         ["fuzz", seconds] => seconds.parse().map_err(|_| USAGE.to_owned()).and_then(fuzz),
         _ => Err(USAGE.to_owned()),
@@ -214,6 +216,18 @@ fn lab() -> Outcome {
         Into::into,
     );
     run(Command::new("tests/lab/machine/kernel.sh").arg(cache).stdout(Stdio::null()))
+}
+
+/// Release builds only: what is measured is what is shipped.
+fn scale(words: &[&str]) -> Outcome {
+    cargo(&["build", "--release", "--quiet", "--package", "switchd", "--bins"])?;
+    cargo(&["build", "--release", "--quiet", "--package", "tests", "--bin", "scale"])?;
+    let built = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+    let release = built.join("release");
+    run(Command::new(release.join("scale"))
+        .args(words)
+        .env("SWITCHD_BIN", release.join("switchd"))
+        .env("SWITCHCTL_BIN", release.join("switchctl")))
 }
 
 /// Every target from its corpus. `fuzz.sh` builds on stable Rust, without cargo-fuzz.
