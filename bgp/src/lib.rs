@@ -4,6 +4,7 @@
 //! |---|---|---|
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
+//! | [`policy`] | prefix, community and AS path lists, route maps | where routes come from and go to |
 //! | `session` | one neighbour's state machine: OPEN, timers, collisions | routes |
 //! | `rib` | tables of all families, best path, what each neighbour is told | sessions, transport |
 //! | [`speaker`] | sessions and tables behind `handle_*` and `poll_*`; graceful restart | sockets, the clock |
@@ -63,6 +64,7 @@
 pub mod mrt;
 #[cfg(feature = "net")]
 pub mod net;
+pub mod policy;
 mod rib;
 mod session;
 pub mod speaker;

@@ -56,6 +56,16 @@ impl RouteDistinguisher {
     }
 }
 
+impl FromStr for RouteDistinguisher {
+    type Err = BadAdministrator;
+
+    fn from_str(text: &str) -> Result<Self, BadAdministrator> {
+        let (kind, value) = parse_administrator(text)?;
+        let [a, b, c, d, e, g] = value;
+        Ok(Self([0, kind, a, b, c, d, e, g]))
+    }
+}
+
 impl fmt::Display for RouteDistinguisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [t1, t2, a, b, c, d, e, g] = self.0;
@@ -93,6 +103,43 @@ impl RouteTarget {
             _ => None,
         }
     }
+}
+
+impl FromStr for RouteTarget {
+    type Err = BadAdministrator;
+
+    fn from_str(text: &str) -> Result<Self, BadAdministrator> {
+        let (kind, value) = parse_administrator(text)?;
+        let [a, b, c, d, e, g] = value;
+        Ok(Self([kind, 2, a, b, c, d, e, g]))
+    }
+}
+
+/// Text that names neither a route distinguisher nor a route target.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("\"{0}\" is not AS:NUMBER or ADDRESS:NUMBER, such as \"65000:100\" or \"192.0.2.1:100\"")]
+pub struct BadAdministrator(pub String);
+
+/// `192.0.2.1:10`, `65000:100` or `4200000000:100`, in that order of kinds 1, 0 and 2 (RFC 4364 §4.2, RFC 5668): the
+/// number has four octets where the AS number has two, and two otherwise.
+fn parse_administrator(text: &str) -> Result<(u8, [u8; 6]), BadAdministrator> {
+    let parse = || {
+        let (administrator, number) = text.rsplit_once(':')?;
+        if let Ok(address) = administrator.parse::<Ipv4Addr>() {
+            let ([a, b, c, d], [e, f]) =
+                (address.octets(), number.parse::<u16>().ok()?.to_be_bytes());
+            return Some((1, [a, b, c, d, e, f]));
+        }
+        let asn: u32 = administrator.parse().ok()?;
+        if let Ok(asn) = u16::try_from(asn) {
+            let ([a, b], [c, d, e, f]) =
+                (asn.to_be_bytes(), number.parse::<u32>().ok()?.to_be_bytes());
+            return Some((0, [a, b, c, d, e, f]));
+        }
+        let ([a, b, c, d], [e, f]) = (asn.to_be_bytes(), number.parse::<u16>().ok()?.to_be_bytes());
+        Some((2, [a, b, c, d, e, f]))
+    };
+    parse().ok_or_else(|| BadAdministrator(text.to_owned()))
 }
 
 impl fmt::Display for RouteTarget {

@@ -95,10 +95,18 @@ impl<F: RouteFamily> Table<F> {
     /// Another policy applies to a neighbour that is up: it gets everything again.
     pub(crate) fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {
         let adj_out = self.adj_out.get_mut(neighbor as usize);
-        if let Some(listening) = adj_out.and_then(|adj_out| adj_out.listening.as_mut()) {
+        if let Some(listening) = adj_out.and_then(|adj_out| adj_out.listening.as_mut())
+            && listening.policy != policy
+        {
             listening.policy = policy;
             self.send_all(neighbor, Mark::Silent);
         }
+    }
+
+    /// The policies of all neighbours that are up.
+    pub(crate) fn policies(&self) -> Vec<PolicyId> {
+        let listening = self.adj_out.iter().filter_map(|adj_out| adj_out.listening);
+        listening.map(|listening| listening.policy).collect()
     }
 
     /// A neighbour is down.
@@ -333,6 +341,7 @@ impl<F: RouteFamily> Table<F> {
         }
         let attributes = context.egress.attributes(
             listening.policy,
+            F::route_ref(&self.destinations[id as usize].key, &path.payload),
             &path.attributes,
             path.source,
             peer,

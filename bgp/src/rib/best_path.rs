@@ -1,7 +1,7 @@
 //! The decision between paths to one destination: RFC 4271 §9.1.2.2, step by step.
 //!
 //! Step (e), the cost to the next hop, does not exist here: next hops are resolved by the kernel. Before step (a) come
-//! degree of preference (§9.1.1: LOCAL_PREF) and, for MAC routes, mobility (RFC 7432 §15: sticky, then the higher
+//! the weight that policy gave, degree of preference (§9.1.1: LOCAL_PREF) and, for MAC routes, mobility (RFC 7432 §15: sticky, then the higher
 //! sequence number, then the lower next hop). Paths are ruled out step by step instead of compared in pairs, because
 //! MED, which counts only between paths of one neighbouring AS, does not order them.
 //!
@@ -45,6 +45,7 @@ pub(crate) fn decide<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Pe
         left.keep_least(|path| Reverse(mobility(path.attributes)));
         left.keep_least(|path| path.attributes.next_hop());
     }
+    left.keep_least(|path| Reverse(path.attributes.local().weight));
     left.keep_least(|path| Reverse(path.attributes.local_pref().unwrap_or(DEFAULT_LOCAL_PREF)));
     left.keep_least(|path| !path.local);
     left.keep_least(|path| path.attributes.as_path_length());

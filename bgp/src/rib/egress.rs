@@ -14,11 +14,15 @@ use super::best_path::DEFAULT_LOCAL_PREF;
 use super::path_rules::PathRules;
 use super::peers::{Peer, Source};
 use super::roles;
+use crate::policy::{NextHopSetting, Policy, RouteRef, Surroundings, Worked};
 use crate::types::{AfiSafi, Asn, Role, RouterId};
-use crate::wire::{AttributeInterner, AttributeSet, ExtCommunity, NextHop, code, community};
+use crate::wire::{
+    AttributeEditor, AttributeInterner, AttributeSet, ExtCommunity, LocalAttributes, NextHop, code,
+    community,
+};
 
 /// How to treat all neighbours that have this in common.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EgressPolicy {
     pub(crate) family: AfiSafi,
     pub(crate) local_asn: Asn,
@@ -31,6 +35,11 @@ pub(crate) struct EgressPolicy {
     pub(crate) role: Option<Role>,
     /// We are about to go: our routes are the last choice (RFC 8326).
     pub(crate) graceful_shutdown: bool,
+    pub(crate) export: Policy,
+    /// Our address on the session, for an export policy that names it.
+    pub(crate) own_address: Option<NextHop>,
+    /// The export policy asks whose path it is.
+    pub(crate) asks_for_peer: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -73,57 +82,110 @@ enum Origination {
 /// All policies, and what they made of attribute sets.
 #[derive(Debug, Default)]
 pub(crate) struct Egress {
-    policies: Vec<EgressPolicy>,
-    /// By the address of the set, which `Worked` keeps alive.
-    worked: HashMap<usize, Worked, RandomState>,
+    policies: Vec<Option<EgressPolicy>>,
+    /// By the address of the set, which `Outcomes` keeps alive.
+    worked: HashMap<usize, Outcomes, RandomState>,
 }
 
-/// What a policy made of a set, depending on where the path is from; `None` is not told.
-type Outcome = (PolicyId, Origination, Option<Arc<AttributeSet>>);
+/// What a policy made of a set, depending on where the path is from.
+#[derive(Debug)]
+struct Outcome {
+    policy: PolicyId,
+    origination: Origination,
+    /// Whose path it is, if the export policy asks for that; otherwise nobody's.
+    source: Source,
+    told: Told,
+}
 
 #[derive(Debug)]
-struct Worked {
+enum Told {
+    /// The same for all routes; `None`: nothing.
+    Always(Option<Arc<AttributeSet>>),
+    /// The export policy asks something of the route.
+    ByRoute(Box<Worked>),
+}
+
+/// What became of a set, for everybody who was told of it.
+#[derive(Debug)]
+struct Outcomes {
     from: Arc<AttributeSet>,
     results: SmallVec<[Outcome; 2]>,
 }
 
 impl Egress {
     pub(crate) fn policy(&mut self, policy: EgressPolicy) -> PolicyId {
-        let index = self.policies.iter().position(|known| *known == policy).unwrap_or_else(|| {
-            self.policies.push(policy);
-            self.policies.len() - 1
+        let policy = Some(policy);
+        let known = self.policies.iter().position(|known| *known == policy);
+        let index = known.unwrap_or_else(|| {
+            let free = self.policies.iter().position(Option::is_none);
+            let index = free.unwrap_or(self.policies.len());
+            self.policies.resize(self.policies.len().max(index + 1), None);
+            self.policies[index] = policy;
+            index
         });
         PolicyId(u32::try_from(index).unwrap_or(u32::MAX))
+    }
+
+    /// Forgets all policies but these, and what they made.
+    pub(crate) fn retain(&mut self, used: &[PolicyId]) {
+        let mut keep = vec![false; self.policies.len()];
+        for id in used {
+            keep[id.0 as usize] = true;
+        }
+        for (policy, keep) in self.policies.iter_mut().zip(&keep) {
+            policy.take_if(|_| !keep);
+        }
+        for outcomes in self.worked.values_mut() {
+            outcomes.results.retain(|outcome| keep[outcome.policy.0 as usize]);
+        }
     }
 
     /// The attributes to send, or `None` if the neighbour is not told of this path.
     pub(crate) fn attributes(
         &mut self,
         id: PolicyId,
+        route: RouteRef<'_>,
         from: &Arc<AttributeSet>,
         source: Source,
         peer: &Peer,
         interner: &mut AttributeInterner,
     ) -> Option<Arc<AttributeSet>> {
+        let policy = self.policies.get(id.0 as usize)?.as_ref()?;
         let origination = origination(source, peer);
+        let source = if policy.asks_for_peer { source } else { Source::LOCAL };
         let address = Arc::as_ptr(from).addr();
-        let worked = self
+        let Outcomes { from, results } = self
             .worked
             .entry(address)
-            .or_insert_with(|| Worked { from: Arc::clone(from), results: SmallVec::new() });
-        let known =
-            worked.results.iter().find(|(policy, by, _)| *policy == id && *by == origination);
-        if let Some((_, _, result)) = known {
-            return result.clone();
+            .or_insert_with(|| Outcomes { from: Arc::clone(from), results: SmallVec::new() });
+        let is_it = |outcome: &Outcome| {
+            (outcome.policy, outcome.origination, outcome.source) == (id, origination, source)
+        };
+        let index = results.iter().position(is_it).unwrap_or_else(|| {
+            let told = begin(policy, from, origination, interner);
+            results.push(Outcome { policy: id, origination, source, told });
+            results.len() - 1
+        });
+        let told = &mut results.get_mut(index)?.told;
+        let worked = match told {
+            Told::Always(attributes) => return attributes.clone(),
+            Told::ByRoute(worked) => worked,
+        };
+        let Policy::Map(map) = &policy.export else { return None };
+        let surroundings = Surroundings { asn: policy.local_asn, from: Some(peer.address) };
+        let attributes = worked.outcome(map, route, &surroundings, |permitted| {
+            let mut editor = permitted.attributes.edit();
+            finish(policy, &mut editor, &permitted.attributes, permitted.next_hop, origination)?;
+            Some(interner.intern_set(editor.build()))
+        });
+        if let Some(always) = worked.answer_for_all() {
+            *told = Told::Always(always);
         }
-        let policy = self.policies.get(id.0 as usize)?;
-        let result = apply(policy, from, origination, interner);
-        worked.results.push((id, origination, result.clone()));
-        result
+        attributes
     }
 
     pub(crate) fn policy_count(&self) -> usize {
-        self.policies.len()
+        self.policies.iter().flatten().count()
     }
 
     /// Forgets what was made of sets that no route has any more.
@@ -143,28 +205,30 @@ fn origination(source: Source, peer: &Peer) -> Origination {
     }
 }
 
-fn apply(
+/// Works a set over as far as no export policy has a say.
+fn begin(
     policy: &EgressPolicy,
     from: &Arc<AttributeSet>,
     origination: Origination,
     interner: &mut AttributeInterner,
-) -> Option<Arc<AttributeSet>> {
-    if !may_be_told(policy, from, origination) {
-        return None;
+) -> Told {
+    if policy.export == Policy::Nothing || !may_be_told(policy, from, origination) {
+        return Told::Always(None);
     }
     let mut editor = from.edit();
-    let next_hop = next_hop(policy.next_hop, from.next_hop(), origination);
-    if !is_usable(policy, next_hop) {
-        return None;
+    prepare(policy, &mut editor, from);
+    if let Policy::Map(_) = policy.export {
+        return Told::ByRoute(Box::new(Worked::new(Arc::new(editor.build()))));
     }
-    editor.set_next_hop(next_hop);
+    let told = finish(policy, &mut editor, from, None, origination);
+    Told::Always(told.map(|()| interner.intern_set(editor.build())))
+}
+
+/// What is changed before the export policy sees the route, as FRR has it: it can put in what is taken out here.
+fn prepare(policy: &EgressPolicy, editor: &mut AttributeEditor<'_>, from: &AttributeSet) {
     match policy.session {
         SessionKind::External { path, .. } => {
-            path.apply(from.as_path(), policy.local_asn, &mut editor);
-            if !path.as_path_unchanged {
-                editor.prepend_as(policy.local_asn);
-            }
-            editor.remove(code::LOCAL_PREF).remove(code::ORIGINATOR_ID).remove(code::CLUSTER_LIST);
+            path.apply(from.as_path(), policy.local_asn, editor);
             // RFC 4271 §5.1.4: what one neighbouring AS says in MED is not for a third one.
             if !from.as_path().is_empty() && !path.med_unchanged {
                 editor.remove(code::MED);
@@ -178,6 +242,37 @@ fn apply(
             if from.local_pref().is_none() {
                 editor.set_local_pref(DEFAULT_LOCAL_PREF);
             }
+        }
+    }
+}
+
+/// What is changed after the export policy. `None`: the neighbour cannot be told after all.
+fn finish(
+    policy: &EgressPolicy,
+    editor: &mut AttributeEditor<'_>,
+    from: &AttributeSet,
+    chosen: Option<NextHopSetting>,
+    origination: Origination,
+) -> Option<()> {
+    let next_hop = match chosen {
+        None => next_hop(policy.next_hop, from.next_hop(), origination),
+        Some(NextHopSetting::Own | NextHopSetting::PeerAddress) => policy.own_address?,
+        Some(NextHopSetting::Address(_) | NextHopSetting::Unchanged) => from.next_hop(),
+    };
+    if !is_usable(policy, next_hop) {
+        return None;
+    }
+    editor.set_next_hop(next_hop);
+    *editor.local() = LocalAttributes::default();
+    match policy.session {
+        SessionKind::External { path, .. } => {
+            if !path.as_path_unchanged {
+                editor.prepend_as(policy.local_asn);
+            }
+            // Set by a policy, it would still mean nothing there (RFC 4271 §5.1.5).
+            editor.remove(code::LOCAL_PREF).remove(code::ORIGINATOR_ID).remove(code::CLUSTER_LIST);
+        }
+        SessionKind::Internal { .. } => {
             if let Origination::Internal { router_id, .. } = origination {
                 // RFC 4456 §8: the originator is named once, clusters add up.
                 if from.originator_id().is_none() {
@@ -193,7 +288,7 @@ fn apply(
             editor.set_local_pref(0);
         }
     }
-    Some(interner.intern_set(editor.build()))
+    Some(())
 }
 
 fn may_be_told(policy: &EgressPolicy, attributes: &AttributeSet, origination: Origination) -> bool {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ipnet::{Ipv4Net, Ipv6Net};
 
+use crate::policy::RouteRef;
 use crate::types::AfiSafi;
 use crate::wire::{Evpn, EvpnKey, EvpnPayload, Family, Ipv4Unicast, Ipv6Unicast};
 
@@ -48,6 +49,9 @@ pub trait RouteFamily: Family<Key: Send, Payload: Send> {
     /// The key with its family.
     fn route_key(key: &Self::Key) -> RouteKey;
 
+    /// The route as policy looks at it.
+    fn route_ref<'a>(key: &'a Self::Key, payload: &'a Self::Payload) -> RouteRef<'a>;
+
     /// What an event tells of the payload.
     fn payload(payload: &Self::Payload) -> EvpnPayload;
 
@@ -64,6 +68,10 @@ impl RouteFamily for Ipv4Unicast {
         RouteKey::Ipv4(*key)
     }
 
+    fn route_ref<'a>(key: &'a Ipv4Net, (): &'a ()) -> RouteRef<'a> {
+        RouteRef::Ipv4(*key)
+    }
+
     fn payload((): &()) -> EvpnPayload {
         EvpnPayload::default()
     }
@@ -76,6 +84,10 @@ impl RouteFamily for Ipv6Unicast {
         RouteKey::Ipv6(*key)
     }
 
+    fn route_ref<'a>(key: &'a Ipv6Net, (): &'a ()) -> RouteRef<'a> {
+        RouteRef::Ipv6(*key)
+    }
+
     fn payload((): &()) -> EvpnPayload {
         EvpnPayload::default()
     }
@@ -86,6 +98,10 @@ impl RouteFamily for Evpn {
 
     fn route_key(key: &EvpnKey) -> RouteKey {
         RouteKey::Evpn(key.clone())
+    }
+
+    fn route_ref<'a>(key: &'a EvpnKey, payload: &'a EvpnPayload) -> RouteRef<'a> {
+        RouteRef::Evpn(key, payload)
     }
 
     fn payload(payload: &EvpnPayload) -> EvpnPayload {

@@ -7,6 +7,7 @@ use super::RouteFamily;
 use super::peers::{Peer, Peers, Source};
 use super::roles::{self, Received};
 use super::table::{Path, Table};
+use crate::policy::{NextHopSetting, Permitted, Policy, Surroundings, Worked};
 use crate::speaker::config::AllowOwnAs;
 use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
@@ -76,6 +77,43 @@ impl Receiver {
     }
 }
 
+/// What policy makes of the routes of one family from one neighbour.
+#[derive(Debug, Default)]
+pub(crate) struct Import {
+    policy: Policy,
+    /// Of the attribute set that came last: UPDATEs with the same one come together.
+    worked: Option<Worked>,
+}
+
+impl Import {
+    pub(crate) fn new(policy: Policy) -> Self {
+        Self { policy, worked: None }
+    }
+
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.policy
+    }
+}
+
+/// The import policies of one neighbour.
+#[derive(Debug, Default)]
+pub(crate) struct Imports {
+    pub(crate) ipv4: Import,
+    pub(crate) ipv6: Import,
+    pub(crate) evpn: Import,
+}
+
+impl Imports {
+    pub(crate) fn get_mut(&mut self, family: AfiSafi) -> Option<&mut Import> {
+        match family {
+            AfiSafi::IPV4_UNICAST => Some(&mut self.ipv4),
+            AfiSafi::IPV6_UNICAST => Some(&mut self.ipv6),
+            AfiSafi::L2VPN_EVPN => Some(&mut self.evpn),
+            _ => None,
+        }
+    }
+}
+
 /// Why the session with a neighbour has to end after its UPDATE.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -100,6 +138,7 @@ pub(crate) fn update<F: RouteFamily>(
     view: &UpdateView<'_>,
     source: Source,
     receiver: &Receiver,
+    import: &mut Import,
     peers: &Peers,
     interner: &mut AttributeInterner,
 ) -> Result<(), Refusal> {
@@ -115,9 +154,47 @@ pub(crate) fn update<F: RouteFamily>(
             }
             None => None,
         };
-        announce(table, announced.routes, attributes.as_ref(), source, peers)?;
+        let Import { policy, worked } = &mut *import;
+        match (attributes, policy) {
+            (Some(attributes), Policy::Everything) => {
+                announce(table, announced.routes, source, peers, |key, payload| {
+                    F::is_usable(key, payload, &attributes).then(|| Arc::clone(&attributes))
+                })?;
+            }
+            (Some(attributes), Policy::Map(map)) => {
+                let worked = match worked {
+                    Some(worked) => worked.begin(&attributes),
+                    None => worked.insert(Worked::new(Arc::clone(&attributes))),
+                };
+                let from = peers.get(source).address;
+                let surroundings = Surroundings { asn: receiver.asn, from: Some(from) };
+                announce(table, announced.routes, source, peers, |key, payload| {
+                    if !F::is_usable(key, payload, &attributes) {
+                        return None;
+                    }
+                    let route = F::route_ref(key, payload);
+                    worked.outcome(map, route, &surroundings, |permitted| {
+                        Some(interner.intern_set(taken(permitted, from)))
+                    })
+                })?;
+            }
+            (None, _) | (_, Policy::Nothing) => {
+                announce(table, announced.routes, source, peers, |_, _| None)?;
+            }
+        }
     }
     Ok(())
+}
+
+/// What is kept of a route that a policy permits.
+fn taken(permitted: Permitted, from: IpAddr) -> AttributeSet {
+    let Permitted { attributes, next_hop } = permitted;
+    match next_hop {
+        Some(NextHopSetting::PeerAddress) => {
+            attributes.edit().set_next_hop(NextHop::from(from)).build()
+        }
+        _ => Arc::unwrap_or_clone(attributes),
+    }
 }
 
 /// `None`: the routes count as withdrawn.
@@ -144,24 +221,25 @@ fn shared_attributes<F: RouteFamily>(
     }
 }
 
+/// `attributes`: what is kept of a route; of one that has none, nothing.
+#[inline(always)]
 fn announce<F: RouteFamily>(
     table: &mut Table<F>,
     routes: Routes<'_, F>,
-    attributes: Option<&Arc<AttributeSet>>,
     source: Source,
     peers: &Peers,
+    mut attributes: impl FnMut(&F::Key, &F::Payload) -> Option<Arc<AttributeSet>>,
 ) -> Result<(), Refusal> {
     let limit = table.limit(source);
     // So many routes fit whatever they are; from there on somebody has to count.
     let room = limit.saturating_sub(table.received_from(source));
     for (taken, route) in routes.enumerate() {
         let (key, payload) = route.map_err(refuse::<F>)?;
-        match attributes {
-            Some(attributes) if F::is_usable(&key, &payload, attributes) => {
-                let attributes = Arc::clone(attributes);
+        match attributes(&key, &payload) {
+            Some(attributes) => {
                 table.insert(key, Path { attributes, source, stale: false, payload }, peers);
             }
-            _ => table.remove(&key, source, peers),
+            None => table.remove(&key, source, peers),
         }
         if taken >= room && table.received_from(source) > limit {
             return Err(Refusal::TooMany { family: F::FAMILY, limit });

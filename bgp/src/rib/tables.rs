@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::RouteFamily;
 use super::adj_out::{Mark, Transmit};
 use super::egress::PolicyId;
-use super::ingress::{self, Receiver, Refusal};
+use super::ingress::{self, Imports, Receiver, Refusal};
 use super::peers::{Peers, Source};
 use super::table::Table;
 use crate::types::AfiSafi;
@@ -63,12 +63,14 @@ impl Tables {
         view: &UpdateView<'_>,
         source: Source,
         receiver: &Receiver,
+        imports: &mut Imports,
         peers: &Peers,
         interner: &mut AttributeInterner,
     ) -> Result<(), Refusal> {
-        ingress::update(&mut self.ipv4, view, source, receiver, peers, interner)?;
-        ingress::update(&mut self.ipv6, view, source, receiver, peers, interner)?;
-        ingress::update(&mut self.evpn, view, source, receiver, peers, interner)
+        let Imports { ipv4, ipv6, evpn } = imports;
+        ingress::update(&mut self.ipv4, view, source, receiver, ipv4, peers, interner)?;
+        ingress::update(&mut self.ipv6, view, source, receiver, ipv6, peers, interner)?;
+        ingress::update(&mut self.evpn, view, source, receiver, evpn, peers, interner)
     }
 }
 
@@ -83,6 +85,7 @@ pub(crate) trait AnyTable {
     fn pending(&self, neighbor: u32) -> usize;
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
     fn change_policy(&mut self, neighbor: u32, policy: PolicyId);
+    fn policies(&self) -> Vec<PolicyId>;
     fn stop_listening(&mut self, neighbor: u32);
     fn send_all(&mut self, neighbor: u32, mark: Mark);
     fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>);
@@ -128,6 +131,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {
         Self::change_policy(self, neighbor, policy);
+    }
+
+    fn policies(&self) -> Vec<PolicyId> {
+        Self::policies(self)
     }
 
     fn stop_listening(&mut self, neighbor: u32) {

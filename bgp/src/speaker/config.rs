@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::MaximumPrefix;
+use crate::policy::NeighborPolicy;
 use crate::rib::Multipath;
 use crate::rib::RemovePrivateAs;
 use crate::types::{AfiSafi, Asn, Role, RouterId};
@@ -179,6 +180,8 @@ pub struct NeighborConfig {
     pub extended_next_hop: bool,
     /// Limits, at most one per family.
     pub maximum_prefix: Vec<MaximumPrefix>,
+    /// What is taken from it and what it is told.
+    pub policy: NeighborPolicy,
     /// Start administratively down.
     pub shutdown: bool,
 }
@@ -209,6 +212,7 @@ impl NeighborConfig {
             sender_side_loop_check: false,
             extended_next_hop: address.is_ipv6(),
             maximum_prefix: Vec::new(),
+            policy: NeighborPolicy::default(),
             shutdown: false,
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::neighbor::{Asked, Inbound, Neighbor};
 use super::{Action, ConnectionId, Event, NeighborId, Speaker};
+use crate::policy::Policy;
 use crate::rib::adj_out::Mark;
 use crate::rib::egress::{EgressPolicy, NextHopRule, SessionKind};
 use crate::rib::ingress::Refusal;
@@ -190,7 +191,9 @@ impl Speaker {
             self.note_defect(index, error);
         }
         let source = Source::neighbor(index);
-        self.tables.update(&view, source, &receiver, &self.peers, &mut self.interner)?;
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return Ok(()) };
+        let imports = &mut neighbor.imports;
+        self.tables.update(&view, source, &receiver, imports, &self.peers, &mut self.interner)?;
         if has_limits {
             self.check_limits(index);
         }
@@ -339,6 +342,7 @@ impl Speaker {
         let policies = self.egress_policies(neighbor, negotiated, local.ip());
         self.peers.set(index, peer);
         self.set_limits(index);
+        self.set_imports(index, negotiated);
         self.keep_confirmed_families(index, negotiated, now);
         for (family, policy) in policies {
             let policy = self.egress.policy(policy);
@@ -348,19 +352,7 @@ impl Speaker {
         }
     }
 
-    /// The neighbour is told by other rules from now on, and everything again.
-    pub(super) fn change_egress(&mut self, index: u32) {
-        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
-        let Some((negotiated, local, ..)) = neighbor.session.established() else { return };
-        for (family, policy) in self.egress_policies(neighbor, negotiated, local.ip()) {
-            let policy = self.egress.policy(policy);
-            if let Some(table) = self.tables.get_mut(family) {
-                table.change_policy(index, policy);
-            }
-        }
-    }
-
-    fn egress_policies(
+    pub(super) fn egress_policies(
         &self,
         neighbor: &Neighbor,
         negotiated: &Negotiated,
@@ -388,6 +380,7 @@ impl Speaker {
         } else {
             NextHopRule::IfUnspecified(ours)
         };
+        let export = config.policy.export(family, negotiated.external);
         EgressPolicy {
             family,
             local_asn: self.config.asn,
@@ -410,6 +403,9 @@ impl Speaker {
             extended_next_hop: negotiated.extended_next_hop.contains(family),
             role: negotiated.role.filter(|_| roles::apply_to(family)),
             graceful_shutdown: self.config.graceful_shutdown,
+            own_address: matches!(export, Policy::Map(_)).then_some(ours),
+            asks_for_peer: matches!(&export, Policy::Map(map) if map.asks_for_peer()),
+            export,
         }
     }
 

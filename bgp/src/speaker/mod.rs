@@ -10,6 +10,7 @@ mod input;
 mod max_prefix;
 mod neighbor;
 mod output;
+mod policy;
 mod restart;
 mod resume;
 mod view;

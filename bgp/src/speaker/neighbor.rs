@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
+use crate::rib::ingress::Imports;
 use crate::session::Session;
 use crate::types::AfiSafi;
 use crate::wire::FamilySet;
@@ -12,6 +13,10 @@ use crate::wire::FamilySet;
 pub(super) struct Neighbor {
     pub(super) config: NeighborConfig,
     pub(super) session: Session,
+    /// What policy makes of its routes, in this session.
+    pub(super) imports: Imports,
+    /// Families with routes from before their import policy changed, which cannot be had again.
+    pub(super) needs_reset: FamilySet,
     /// Paths from before its restart.
     pub(super) retained: Option<Retained>,
     /// Families of which it has sent all it has, in this session.
@@ -62,6 +67,8 @@ impl Neighbor {
         Self {
             config,
             session,
+            imports: Imports::default(),
+            needs_reset: FamilySet::EMPTY,
             retained: None,
             complete: FamilySet::EMPTY,
             asked: Asked::default(),

@@ -4,9 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::neighbor::Neighbor;
 use super::output::path_source;
 use super::{NeighborConfig, NeighborId, PathSource, Speaker};
 use crate::mrt::DumpPeer;
+use crate::policy::Policy;
 use crate::rib::peers::{Peers, Source};
 use crate::rib::table::{Path, Table};
 use crate::rib::{RouteFamily, RouteKey};
@@ -63,6 +65,12 @@ pub struct FamilySummary {
     pub pending: usize,
     /// It has sent its End-of-RIB.
     pub end_of_rib: bool,
+    /// Nothing is taken from it because there is no import policy (RFC 8212).
+    pub import_missing: bool,
+    /// It is told nothing because there is no export policy (RFC 8212).
+    pub export_missing: bool,
+    /// Its routes are from before the import policy changed, and cannot be had again without a reset.
+    pub needs_reset: bool,
 }
 
 /// One destination.
@@ -136,9 +144,7 @@ impl Speaker {
                         .config
                         .families
                         .iter()
-                        .filter_map(|family| {
-                            self.family_summary(index, *family, neighbor.complete.contains(*family))
-                        })
+                        .filter_map(|family| self.family_summary(index, neighbor, *family))
                         .collect(),
                 })
             })
@@ -240,17 +246,23 @@ impl Speaker {
 
     fn family_summary(
         &self,
-        neighbor: u32,
+        index: u32,
+        neighbor: &Neighbor,
         family: AfiSafi,
-        end_of_rib: bool,
     ) -> Option<FamilySummary> {
         let table = self.tables.get(family)?;
+        let policy = &neighbor.config.policy;
+        let session = neighbor.session.established();
+        let external = session.is_some_and(|(negotiated, ..)| negotiated.external);
         Some(FamilySummary {
             family,
-            received: table.received(neighbor),
-            sent: table.sent(neighbor),
-            pending: table.pending(neighbor),
-            end_of_rib,
+            received: table.received(index),
+            sent: table.sent(index),
+            pending: table.pending(index),
+            end_of_rib: neighbor.complete.contains(family),
+            import_missing: policy.import(family, external) == Policy::Nothing,
+            export_missing: policy.export(family, external) == Policy::Nothing,
+            needs_reset: neighbor.needs_reset.contains(family),
         })
     }
 }

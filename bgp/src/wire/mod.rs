@@ -25,7 +25,7 @@ pub use attribute::ext_community::{ExtCommunity, NeighborFlags};
 pub use attribute::interner::AttributeInterner;
 pub use attribute::next_hop::NextHop;
 pub use attribute::pmsi_tunnel::PmsiTunnel;
-pub use attribute::set::{Aggregator, AttributeSet, LargeCommunity};
+pub use attribute::set::{Aggregator, AttributeSet, LargeCommunity, LocalAttributes, Protocol};
 pub(crate) use attribute::{OPTIONAL, TRANSITIVE};
 pub use attribute::{Origin, code, community};
 pub use capability::{Capability, ExtendedNextHop, GracefulRestart};

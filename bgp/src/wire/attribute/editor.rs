@@ -10,7 +10,7 @@ use super::canonical::write_attribute;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
 use super::pmsi_tunnel::PmsiTunnel;
-use super::set::{AttributeSet, LargeCommunity};
+use super::set::{AttributeSet, LargeCommunity, LocalAttributes};
 use super::{OPTIONAL, Origin, TRANSITIVE, code};
 use crate::types::{Asn, RouterId};
 
@@ -18,6 +18,7 @@ use crate::types::{Asn, RouterId};
 #[derive(Debug, Clone)]
 pub struct AttributeEditor<'a> {
     next_hop: NextHop,
+    local: LocalAttributes,
     /// Ascending codes.
     attributes: SmallVec<[Attribute<'a>; 8]>,
 }
@@ -31,7 +32,8 @@ struct Attribute<'a> {
 
 impl<'a> AttributeEditor<'a> {
     pub(super) fn new(next_hop: NextHop) -> Self {
-        let mut editor = Self { next_hop, attributes: SmallVec::new() };
+        let local = LocalAttributes::default();
+        let mut editor = Self { next_hop, local, attributes: SmallVec::new() };
         editor.set_origin(Origin::Igp).put(code::AS_PATH, TRANSITIVE, Vec::new());
         editor
     }
@@ -45,7 +47,12 @@ impl<'a> AttributeEditor<'a> {
                 value: Cow::Borrowed(raw.value),
             })
             .collect();
-        Self { next_hop: set.next_hop(), attributes }
+        Self { next_hop: set.next_hop(), local: set.local(), attributes }
+    }
+
+    /// What no neighbour is told.
+    pub fn local(&mut self) -> &mut LocalAttributes {
+        &mut self.local
     }
 
     /// Replaces the next hop.
@@ -131,9 +138,12 @@ impl<'a> AttributeEditor<'a> {
 
     /// Takes a community out.
     pub fn remove_community(&mut self, community: u32) -> &mut Self {
-        self.retain_elements(code::COMMUNITIES, |octets: &[u8; 4]| {
-            u32::from_be_bytes(*octets) != community
-        })
+        self.retain_communities(|other| other != community)
+    }
+
+    /// Keeps the communities that `keep` wants.
+    pub fn retain_communities(&mut self, keep: impl Fn(u32) -> bool) -> &mut Self {
+        self.retain_elements(code::COMMUNITIES, |octets| keep(u32::from_be_bytes(*octets)))
     }
 
     /// Adds an extended community, unless it is there.
@@ -154,6 +164,18 @@ impl<'a> AttributeEditor<'a> {
     /// Sets ONLY_TO_CUSTOMER.
     pub fn set_only_to_customer(&mut self, asn: Asn) -> &mut Self {
         self.put(code::ONLY_TO_CUSTOMER, OPTIONAL | TRANSITIVE, asn.0.to_be_bytes().to_vec())
+    }
+
+    /// Keeps the large communities that `keep` wants.
+    pub fn retain_large_communities(&mut self, keep: impl Fn(LargeCommunity) -> bool) -> &mut Self {
+        self.retain_elements(code::LARGE_COMMUNITIES, |octets| {
+            keep(LargeCommunity::from_octets(*octets))
+        })
+    }
+
+    /// Says that the route lost detail.
+    pub fn set_atomic_aggregate(&mut self) -> &mut Self {
+        self.put(code::ATOMIC_AGGREGATE, TRANSITIVE, Vec::new())
     }
 
     /// Sets PMSI_TUNNEL.
@@ -182,7 +204,8 @@ impl<'a> AttributeEditor<'a> {
                 oversized = true;
             }
         }
-        let set = AttributeSet::from_block(block.into_boxed_slice(), self.next_hop);
+        let set = AttributeSet::from_block(block.into_boxed_slice(), self.next_hop)
+            .with_local(self.local);
         if oversized { set.into_oversized() } else { set }
     }
 

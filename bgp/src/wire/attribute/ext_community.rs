@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::types::{EthernetSegmentId, Label, MacAddr, RouteTarget};
+use crate::types::{Asn, EthernetSegmentId, Label, MacAddr, RouteTarget};
 
 /// Eight octets; the first one or two say what the others mean.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -82,6 +82,16 @@ impl ExtCommunity {
         EthernetSegmentId([_, a, b, c, d, e, f, ..]): EthernetSegmentId,
     ) -> Self {
         Self([EVPN, ES_IMPORT, a, b, c, d, e, f])
+    }
+
+    /// Link bandwidth (draft-ietf-idr-link-bandwidth §2): bytes per second as a floating point number. The draft's is not
+    /// transitive; FRR sends a transitive one too.
+    pub fn link_bandwidth(asn: Asn, megabits: u32, transitive: bool) -> Self {
+        let [_, _, x, y] = asn.0.to_be_bytes();
+        #[expect(clippy::cast_precision_loss, reason = "the format has no more")]
+        let [a, b, c, d] = (megabits as f32 * 125_000.0).to_be_bytes();
+        let kind = if transitive { 0 } else { NON_TRANSITIVE };
+        Self([kind, LINK_BANDWIDTH, x, y, a, b, c, d])
     }
 
     /// Whether it may leave the AS.

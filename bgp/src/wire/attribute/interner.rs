@@ -8,7 +8,7 @@ use hashbrown::HashTable;
 
 use super::canonical::{self, Parts};
 use super::next_hop::NextHop;
-use super::set::AttributeSet;
+use super::set::{AttributeSet, LocalAttributes};
 use crate::wire::update::UpdateView;
 
 /// Finds or makes the shared set. Looking up attributes that are known costs neither decoding nor memory: the received
@@ -65,7 +65,10 @@ impl AttributeInterner {
     fn intern_parts(&mut self, parts: Parts<'_>, next_hop: NextHop) -> Arc<AttributeSet> {
         let hash = self.hash(parts, next_hop);
         let known = self.sets.find(hash, |(other, set)| {
-            *other == hash && set.next_hop() == next_hop && set.has_block(parts)
+            *other == hash
+                && set.next_hop() == next_hop
+                && set.local() == LocalAttributes::default()
+                && set.has_block(parts)
         });
         match known {
             Some((_, set)) => Arc::clone(set),

@@ -17,11 +17,12 @@ use crate::types::{Asn, RouterId};
 ///
 /// The attributes lie in one block of bytes as on the wire, but canonical: ascending codes, AS numbers of four octets,
 /// lengths in the shortest form. MP_REACH_NLRI, MP_UNREACH_NLRI and NEXT_HOP are not in the block. Two sets are equal when
-/// block and next hop are.
+/// block, next hop and local attributes are.
 #[derive(Clone)]
 pub struct AttributeSet {
     block: Box<[u8]>,
     next_hop: NextHop,
+    local: LocalAttributes,
     /// Where NEXT_HOP belongs in the block.
     next_hop_at: u32,
     /// An attribute outgrew its length field when the set was made, and is not in the block. Such a set cannot be sent.
@@ -39,6 +40,31 @@ struct Summary {
     first_as: Option<Asn>,
     originator_id: Option<RouterId>,
     graceful_shutdown: bool,
+}
+
+/// What policy says of a route and no neighbour is ever told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct LocalAttributes {
+    /// Before everything else in the decision between paths; the higher one wins.
+    pub weight: u32,
+    /// A mark from one policy to another.
+    pub tag: u32,
+    /// Who told us of the route.
+    pub protocol: Protocol,
+}
+
+/// Where a route is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Protocol {
+    /// A BGP neighbour, or this speaker's own configuration.
+    #[default]
+    Bgp,
+    /// The prefix of an interface.
+    Connected,
+    /// A static route.
+    Static,
+    /// Any other route of the kernel.
+    Kernel,
 }
 
 /// Who formed an aggregate.
@@ -93,7 +119,12 @@ impl AttributeSet {
             }
         }
         let next_hop_at = u32::try_from(next_hop_at).unwrap_or(0);
-        Self { block, next_hop, next_hop_at, oversized: false, summary }
+        let local = LocalAttributes::default();
+        Self { block, next_hop, local, next_hop_at, oversized: false, summary }
+    }
+
+    pub(crate) fn with_local(self, local: LocalAttributes) -> Self {
+        Self { local, ..self }
     }
 
     /// The same set, marked as one that cannot be sent.
@@ -120,6 +151,11 @@ impl AttributeSet {
     /// Where packets go.
     pub const fn next_hop(&self) -> NextHop {
         self.next_hop
+    }
+
+    /// What no neighbour is told.
+    pub const fn local(&self) -> LocalAttributes {
+        self.local
     }
 
     /// ORIGIN.
@@ -168,17 +204,17 @@ impl AttributeSet {
     }
 
     /// COMMUNITIES, each as the number that its four octets make.
-    pub fn communities(&self) -> impl ExactSizeIterator<Item = u32> {
+    pub fn communities(&self) -> impl ExactSizeIterator<Item = u32> + Clone {
         self.chunks(code::COMMUNITIES).iter().map(|octets| u32::from_be_bytes(*octets))
     }
 
     /// EXTENDED COMMUNITIES.
-    pub fn ext_communities(&self) -> impl ExactSizeIterator<Item = ExtCommunity> {
+    pub fn ext_communities(&self) -> impl ExactSizeIterator<Item = ExtCommunity> + Clone {
         self.chunks(code::EXT_COMMUNITIES).iter().map(|octets| ExtCommunity(*octets))
     }
 
     /// LARGE_COMMUNITY.
-    pub fn large_communities(&self) -> impl ExactSizeIterator<Item = LargeCommunity> {
+    pub fn large_communities(&self) -> impl ExactSizeIterator<Item = LargeCommunity> + Clone {
         self.chunks(code::LARGE_COMMUNITIES)
             .iter()
             .map(|octets| LargeCommunity::from_octets(*octets))
@@ -318,6 +354,7 @@ impl fmt::Debug for LargeCommunity {
 impl PartialEq for AttributeSet {
     fn eq(&self, other: &Self) -> bool {
         self.next_hop == other.next_hop
+            && self.local == other.local
             && self.oversized == other.oversized
             && self.block == other.block
     }

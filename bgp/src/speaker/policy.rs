@@ -1,0 +1,83 @@
+//! Policies that change while sessions are up. No session is reset for that.
+
+use super::{NeighborId, Speaker};
+use crate::policy::NeighborPolicy;
+use crate::rib::ingress::Import;
+use crate::session::negotiate::Negotiated;
+use crate::wire::FamilySet;
+
+impl Speaker {
+    /// Gives neighbours other policies, at once and without resetting their sessions. Families with another export policy
+    /// are told everything again, and what is now denied is withdrawn. Of families with another import policy the
+    /// neighbour is asked for all its routes again (RFC 2918); if it cannot send them, its old routes stay as they are
+    /// until it is reset, and [`FamilySummary::needs_reset`](super::FamilySummary::needs_reset) says so.
+    pub fn set_policies(
+        &mut self,
+        policies: impl IntoIterator<Item = (NeighborId, NeighborPolicy)>,
+    ) {
+        for (NeighborId(index), policy) in policies {
+            let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { continue };
+            if neighbor.config.policy != policy {
+                neighbor.config.policy = policy;
+                self.change_imports(index);
+                self.change_egress(index);
+            }
+        }
+        let mut used = Vec::new();
+        for table in self.tables.all_mut() {
+            used.extend(table.policies());
+        }
+        self.egress.retain(&used);
+    }
+
+    /// A session begins: these are the policies for routes from the neighbour.
+    pub(super) fn set_imports(&mut self, index: u32, negotiated: &Negotiated) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        neighbor.needs_reset = FamilySet::EMPTY;
+        for family in negotiated.families.iter() {
+            let policy = neighbor.config.policy.import(family, negotiated.external);
+            if let Some(import) = neighbor.imports.get_mut(family) {
+                *import = Import::new(policy);
+            }
+        }
+    }
+
+    fn change_imports(&mut self, index: u32) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let Some((negotiated, ..)) = neighbor.session.established() else { return };
+        let (families, external) = (negotiated.families, negotiated.external);
+        let can_refresh = negotiated.route_refresh;
+        let mut changed = FamilySet::EMPTY;
+        for family in families.iter() {
+            let policy = neighbor.config.policy.import(family, external);
+            let Some(import) = neighbor.imports.get_mut(family) else { continue };
+            if *import.policy() != policy {
+                *import = Import::new(policy);
+                changed.insert(family);
+            }
+        }
+        if !can_refresh {
+            let address = neighbor.config.address;
+            for family in changed.iter() {
+                neighbor.needs_reset.insert(family);
+                tracing::warn!(neighbor = %address, %family, "the neighbor cannot send its routes again; reset its session for the new import policy");
+            }
+            return;
+        }
+        for family in changed.iter() {
+            self.request_refresh(NeighborId(index), family);
+        }
+    }
+
+    /// The neighbour is told by other rules from now on.
+    pub(super) fn change_egress(&mut self, index: u32) {
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        let Some((negotiated, local, ..)) = neighbor.session.established() else { return };
+        for (family, policy) in self.egress_policies(neighbor, negotiated, local.ip()) {
+            let policy = self.egress.policy(policy);
+            if let Some(table) = self.tables.get_mut(family) {
+                table.change_policy(index, policy);
+            }
+        }
+    }
+}
