@@ -43,6 +43,7 @@
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
 //! | 7999 | BLACKHOLE goes no further than our AS; traffic is not dropped | partly | `tests/paths.rs` |
 //! | 8326 | graceful shutdown, received and our own | yes | `tests/paths.rs` |
+//! | 7854 | BMP: UPDATEs as they came, sessions, counts | yes, but no mirroring of others | `tests/bmp.rs` |
 //! | 8092 | large communities | yes | `wire` |
 //! | 8654 | extended messages | yes | `wire`, `session::negotiate` |
 //! | 8950 | IPv6 next hops of IPv4 routes | yes | `tests/routes.rs` |
@@ -61,6 +62,7 @@
 //! [`speaker::Speaker::handle_fib`], `tests/fib.rs`). Several paths may share the load, by FRR's rules
 //! ([`speaker::Multipath`], `tests/multipath.rs`).
 
+mod bmp;
 pub mod mrt;
 #[cfg(feature = "net")]
 pub mod net;

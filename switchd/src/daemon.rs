@@ -12,10 +12,11 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bgp::speaker::{
     GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
+    StationConfig,
 };
 use platform::kernel::{
     Change, Dataplane, KernelError, Key, Link, Model, Monitor, Notification, Object, Retry, Socket,
@@ -24,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::api::{self, BgpAccess, Query, SocketError, views};
-use crate::config::{Bgp, Config, Neighbor, Peer};
+use crate::config::{Bgp, BmpStation, Config, Neighbor, Peer};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
 use crate::hardware;
 use crate::journal::Journal;
@@ -34,6 +35,9 @@ use crate::metrics;
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
 const QUEUE: usize = 1024;
+
+/// Bytes that a BMP station may be behind before it is let go.
+const STATION_BACKLOG: usize = 64 * 1024 * 1024;
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -142,6 +146,9 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
             .map(|(handle, events)| (Some(handle), events))?,
         None => (None, mpsc::channel(1).1),
     };
+    if let (Some(handle), Some(bgp)) = (&bgp, &config.bgp) {
+        add_stations(handle, &bgp.bmp_stations).await;
+    }
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
     let access = bgp
         .clone()
@@ -277,6 +284,23 @@ fn start_bgp(
         None => bgp::net::spawn(speaker, &listen),
     }
     .map_err(|source| DaemonError::Listen { port: config.port, source })
+}
+
+async fn add_stations(bgp: &bgp::net::Handle, stations: &[BmpStation]) {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let epoch = (Instant::now(), since_1970);
+    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    for station in stations {
+        let config = StationConfig {
+            name: name.clone().unwrap_or_default(),
+            description: concat!("switchd ", env!("CARGO_PKG_VERSION")).to_owned(),
+            backlog: STATION_BACKLOG,
+            statistics: station.statistics_interval,
+            epoch,
+        };
+        // Fails only after the shutdown of the engine, which we order ourselves, at the end.
+        let _ = bgp.add_station(station.address, config).await;
+    }
 }
 
 /// What a former switchd left to go on with.

@@ -11,8 +11,11 @@ use tokio::task::AbortHandle;
 
 use super::connection::{CHUNK, Link};
 use super::keep::{self, Kept, KeptSession, SessionKeeper, SharedKeeper};
+use super::station::StationLink;
 use super::{Command, socket};
-use crate::speaker::{Action, ConnectionId, Event, NeighborId, SavedSession, Speaker};
+use crate::speaker::{
+    Action, ConnectionId, Event, NeighborId, SavedSession, Speaker, StationConfig, StationId,
+};
 
 /// What tasks have for the driver and it has not looked at. Each holds at most a chunk.
 const INPUTS: usize = 64;
@@ -30,6 +33,11 @@ pub(super) enum Input {
     Received { connection: ConnectionId, bytes: Vec<u8> },
     Written { connection: ConnectionId },
     Closed { connection: ConnectionId, error: Option<io::Error> },
+    AddStation { remote: SocketAddr, config: StationConfig, reply: oneshot::Sender<StationId> },
+    RemoveStation { id: StationId },
+    StationConnected { id: StationId, chunks: mpsc::Sender<Vec<u8>> },
+    StationWritten,
+    StationClosed { id: StationId },
 }
 
 #[derive(Debug)]
@@ -39,6 +47,7 @@ pub(super) struct Driver {
     attempts: HashMap<NeighborId, (u64, AbortHandle)>,
     next_attempt: u64,
     listeners: Vec<AbortHandle>,
+    stations: HashMap<StationId, StationLink>,
     keeper: Option<SharedKeeper>,
     next_key: u64,
     inputs: mpsc::Receiver<Input>,
@@ -64,12 +73,18 @@ impl Driver {
             attempts: HashMap::new(),
             next_attempt: 0,
             listeners,
+            stations: HashMap::new(),
             keeper: None,
             next_key: 0,
             inputs,
             input_sender,
             events,
         }
+    }
+
+    /// For what is not about the speaker alone.
+    pub(super) fn input_sender(&self) -> mpsc::Sender<Input> {
+        self.input_sender.clone()
     }
 
     /// Goes on with sessions of the process before us, as far as they can be gone on with, and has its own kept.
@@ -167,6 +182,31 @@ impl Driver {
                     self.speaker.handle_closed(connection, now);
                 }
             }
+            Input::AddStation { remote, config, reply } => {
+                let id = self.speaker.add_station(config);
+                let link = StationLink::new(id, remote, self.input_sender.clone());
+                self.stations.insert(id, link);
+                // Whoever asked may have gone away.
+                let _ = reply.send(id);
+            }
+            Input::RemoveStation { id } => {
+                self.speaker.remove_station(id);
+                self.stations.remove(&id);
+            }
+            Input::StationConnected { id, chunks } => {
+                if let Some(link) = self.stations.get_mut(&id) {
+                    link.connected(chunks);
+                    self.speaker.handle_station_connected(id, now);
+                }
+            }
+            // There is room for more.
+            Input::StationWritten => {}
+            Input::StationClosed { id } => {
+                if let Some(link) = self.stations.get_mut(&id) {
+                    link.close();
+                    self.speaker.handle_station_closed(id);
+                }
+            }
             Input::Accepted { stream, remote } => self.accepted(stream, remote, now),
             Input::Connected { neighbor, attempt, outcome } => {
                 if self.attempts.get(&neighbor).is_some_and(|(latest, _)| *latest == attempt) {
@@ -252,6 +292,16 @@ impl Driver {
                 && let Some(chunk) = self.speaker.poll_transmit(*connection, CHUNK)
             {
                 link.send(chunk);
+            }
+        }
+        for (id, link) in &mut self.stations {
+            if link.has_room()
+                && let Some(chunk) = self.speaker.poll_station(*id)
+            {
+                link.send(chunk);
+                if self.speaker.is_station_given_up(*id) {
+                    link.close();
+                }
             }
         }
     }

@@ -11,6 +11,7 @@ mod driver;
 mod keep;
 mod messages;
 mod socket;
+mod station;
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,10 +22,10 @@ use tokio::sync::{mpsc, oneshot};
 use crate::rib::RouteKey;
 use crate::speaker::{
     Event, FibReport, NeighborConfig, NeighborError, NeighborId, NeighborSummary, Route, RouteView,
-    Speaker,
+    Speaker, StationConfig, StationId,
 };
 use crate::types::AfiSafi;
-use driver::Driver;
+use driver::{Driver, Input};
 pub use keep::{KeptSession, SessionKeeper};
 
 /// Calls on their way to the speaker.
@@ -48,6 +49,7 @@ type Command = Box<dyn FnOnce(&mut Speaker, Instant) + Send>;
 pub struct Handle {
     commands: mpsc::Sender<Command>,
     shutdown: mpsc::Sender<oneshot::Sender<()>>,
+    inputs: mpsc::Sender<Input>,
 }
 
 /// Starts the engine on the current tokio runtime: listens on these addresses and connects where neighbours say so.
@@ -90,8 +92,9 @@ fn start(
     let (events, event_receiver) = mpsc::channel(EVENT_BATCHES);
     let mut driver = Driver::new(speaker, listeners, events);
     prepare(&mut driver);
+    let inputs = driver.input_sender();
     tokio::spawn(driver.run(command_receiver, shutdown_receiver));
-    Ok((Handle { commands, shutdown }, event_receiver))
+    Ok((Handle { commands, shutdown, inputs }, event_receiver))
 }
 
 impl Handle {
@@ -164,6 +167,29 @@ impl Handle {
             self.with(move |speaker, _| lot.iter().for_each(|report| speaker.handle_fib(report)))
                 .await?;
         }
+    }
+
+    /// Has a station at `remote` told what neighbours tell us (BMP, RFC 7854), and goes on connecting to it.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn add_station(
+        &self,
+        remote: SocketAddr,
+        config: StationConfig,
+    ) -> Result<StationId, Stopped> {
+        let (reply, id) = oneshot::channel();
+        let input = Input::AddStation { remote, config, reply };
+        self.inputs.send(input).await.map_err(|_| Stopped)?;
+        id.await.map_err(|_| Stopped)
+    }
+
+    /// Forgets a station. Its connection ends.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub async fn remove_station(&self, id: StationId) -> Result<(), Stopped> {
+        self.inputs.send(Input::RemoveStation { id }).await.map_err(|_| Stopped)
     }
 
     /// After a restart: all our routes of this family are announced.

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::speaker::ConnectionId;
-use crate::wire::{CeaseReason, Notification, RouteRefresh, encode_keepalive};
+use crate::wire::{CeaseReason, Notification, Open, RouteRefresh, encode_keepalive};
 use collision::Direction;
 use negotiate::{Negotiated, Offer};
 use state::{Agreed, Connection, OpenSent, Outgoing, State};
@@ -124,6 +124,11 @@ impl Session {
     }
 
     // What is said in the next OPEN.
+
+    /// The OPEN that we send.
+    pub(crate) fn offered(&self) -> Open {
+        self.offer.open()
+    }
 
     pub(crate) fn offer_mut(&mut self) -> &mut Offer {
         &mut self.offer

@@ -104,6 +104,7 @@ impl Speaker {
             self.expire_retained(index, now);
         }
         self.expire_deferral(now);
+        self.tell_stations_counts(now);
     }
 
     /// Takes whole messages off the front; returns how many bytes that were.
@@ -162,6 +163,7 @@ impl Speaker {
             };
             neighbor.counters.updates_received += 1;
             let hard = negotiated.notification_restart;
+            self.tell_stations_update(index, frame.body, now);
             if let Err(refusal) = self.handle_update(index, frame.body, &context) {
                 self.end_session(index, connection, refusal, hard, now);
             }
@@ -297,6 +299,7 @@ impl Speaker {
                 self.presume_sent(index);
             }
             SessionEvent::Down { reason, negotiated, keep_routes } => {
+                self.tell_stations_down(index, &negotiated, &reason, now);
                 self.end_routes(index, &negotiated, keep_routes, now);
                 tracing::info!(neighbor = %address, %reason, keep_routes, "session down");
                 self.events.push_back(Event::SessionDown {
@@ -320,6 +323,7 @@ impl Speaker {
             // From here on there is something that can go on forwarding.
             restart.forwarding = true;
         }
+        self.tell_stations_up(index, now);
         self.begin_routes(index, &negotiated, mark, now);
         let neighbor = NeighborId(index);
         self.events.push_back(Event::SessionUp { neighbor, address, negotiated });
@@ -429,6 +433,7 @@ impl Speaker {
             RouteRefresh::END if mark == Mark::Refresh => {
                 self.drop_unconfirmed(index, refresh.family);
                 self.handle_answer_ended(index, refresh.family);
+                self.tell_stations_end_of_rib(index, refresh.family, now);
             }
             _ => {}
         }

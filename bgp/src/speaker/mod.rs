@@ -13,6 +13,7 @@ mod output;
 mod policy;
 mod restart;
 mod resume;
+mod station;
 mod view;
 
 use std::collections::VecDeque;
@@ -44,6 +45,8 @@ pub use max_prefix::{LimitAction, MaximumPrefix};
 use neighbor::{Inbound, Neighbor};
 use restart::Deferral;
 pub use resume::SavedSession;
+use station::Stations;
+pub use station::{StationConfig, StationId};
 pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.
@@ -83,6 +86,7 @@ pub struct Speaker {
     ready: FamilySet,
     /// What the process before us announced, as far as it was written down.
     predecessor: Vec<RouteKey>,
+    stations: Stations,
     /// No timer of any neighbour is due before.
     wake_at: Option<Instant>,
     actions: VecDeque<Action>,
@@ -108,6 +112,7 @@ impl Speaker {
             egress: Egress::default(),
             ready: if config.restarting { FamilySet::EMPTY } else { FamilySet::ALL },
             predecessor: Vec::new(),
+            stations: Stations::default(),
             wake_at: deferral.until(),
             deferral,
             actions: VecDeque::new(),

@@ -93,6 +93,11 @@ pub fn encode_keepalive(out: &mut Vec<u8>) {
     write_message(MessageType::Keepalive, out, |_| {});
 }
 
+/// Appends an UPDATE whose body is there already.
+pub(crate) fn write_update(body: &[u8], out: &mut Vec<u8>) {
+    write_message(MessageType::Update, out, |out| out.extend_from_slice(body));
+}
+
 /// Appends a message: header, then what `body` writes, then the length is filled in.
 pub(super) fn write_message(kind: MessageType, out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     let start = begin_message(kind, out);

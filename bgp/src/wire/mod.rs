@@ -30,6 +30,7 @@ pub(crate) use attribute::{OPTIONAL, TRANSITIVE};
 pub use attribute::{Origin, code, community};
 pub use capability::{Capability, ExtendedNextHop, GracefulRestart};
 pub use family_set::FamilySet;
+pub(crate) use header::write_update;
 pub use header::{
     Frame, HEADER_LEN, MAX_EXTENDED_MESSAGE, MAX_MESSAGE, MessageType, encode_keepalive,
     split_message,

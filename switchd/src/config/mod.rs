@@ -60,6 +60,17 @@ pub struct Bgp {
     pub redistribute: BTreeSet<RouteSource>,
     /// The peers.
     pub neighbors: Vec<Neighbor>,
+    /// Who watches what peers tell us (BMP).
+    pub bmp_stations: Vec<BmpStation>,
+}
+
+/// One `[[bgp.bmp-station]]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BmpStation {
+    /// Where it listens.
+    pub address: SocketAddr,
+    /// How often it gets counts; `None`: never.
+    pub statistics_interval: Option<Duration>,
 }
 
 /// One `[[bgp.neighbor]]`.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::Refusal;
+use super::bmp_station::{BmpStationTable, check_stations};
 use super::neighbor::{NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
 use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
@@ -42,6 +43,8 @@ pub(super) struct BgpTable {
     peer_group: Vec<Spanned<NeighborTable>>,
     #[serde(default)]
     neighbor: Vec<Spanned<NeighborTable>>,
+    #[serde(default)]
+    bmp_station: Vec<BmpStationTable>,
 }
 
 /// IANA's port for BGP (RFC 4271 §8.2.1).
@@ -91,6 +94,7 @@ impl BgpTable {
             import_check: self.import_check,
             redistribute: check_redistribute(self.redistribute)?,
             neighbors,
+            bmp_stations: check_stations(self.bmp_station)?,
         })
     }
 }

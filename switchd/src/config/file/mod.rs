@@ -1,6 +1,7 @@
 //! The text of `switchd.toml` as serde sees it, and its translation into [`Config`]: one file for each table.
 
 mod bgp;
+mod bmp_station;
 mod evpn;
 mod metrics;
 mod neighbor;
