@@ -23,7 +23,7 @@
 //! | 4271 §6.8, 6286 | connection collision, identifiers | yes | `tests/session.rs`, `session::collision` |
 //! | 4271 §9.1 | best path; IGP cost to the next hop and its reachability are the kernel's | partly | `rib::best_path` |
 //! | 4271 §5, §9.2 | attributes per kind of neighbour, split horizon | yes | `tests/routes.rs` |
-//! | 4271 §9.2.1.1 | MRAI: changes coalesce while a neighbour is busy, otherwise nothing waits | no timer | `tests/routes.rs` |
+//! | 4271 §9.2.1.1 | MRAI per neighbour, off by default; changes coalesce while a neighbour is busy | yes | `tests/mrai.rs`, `tests/routes.rs` |
 //! | 1997 | NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED in all families | yes | `tests/routes.rs`, `tests/evpn.rs` |
 //! | 2918, 7313 | route refresh, with begin and end marks | yes | `tests/routes.rs` |
 //! | 4360, 5668 | extended communities; non-transitive ones stay in the AS | yes | `wire` |

@@ -22,6 +22,8 @@ pub(crate) struct AdjOut {
     pub(super) sent: IdSet,
     /// The neighbour has to be told what is best now.
     pub(super) pending: IdSet,
+    /// The neighbour has to be told of a better path, once announcements may go out again.
+    deferred: IdSet,
     /// Where to go on in `pending`: in circles, so that nothing waits for ever.
     cursor: DestinationId,
     round: Option<Round>,
@@ -68,6 +70,10 @@ pub(crate) struct Transmit<'a> {
     pub(crate) packer: UpdatePacker,
     /// Whether the end of the initial routes may be said: not before ours are all in (RFC 4724 §4.1).
     pub(crate) may_end: bool,
+    /// Announcements have to wait, withdrawals not.
+    pub(crate) hold: bool,
+    /// Something was announced.
+    pub(crate) announced: bool,
     /// Stop once so many bytes are written.
     pub(crate) enough: usize,
 }
@@ -113,8 +119,8 @@ impl<F: RouteFamily> Table<F> {
     pub(crate) fn stop_listening(&mut self, neighbor: u32) {
         self.listeners.retain(|listener| *listener != neighbor);
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
-        let AdjOut { sent, pending, .. } = mem::take(adj_out);
-        for id in sent.iter().chain(pending.iter()) {
+        let AdjOut { sent, pending, deferred, .. } = mem::take(adj_out);
+        for id in sent.iter().chain(pending.iter()).chain(deferred.iter()) {
             self.release(id);
         }
     }
@@ -141,6 +147,17 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    /// What had to wait may be told.
+    pub(crate) fn release_deferred(&mut self, neighbor: u32) {
+        let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
+        let deferred = mem::take(&mut adj_out.deferred);
+        for id in deferred.iter() {
+            if !self.adj_out[neighbor as usize].pending.insert(id) {
+                self.release(id);
+            }
+        }
+    }
+
     /// The neighbour has this route from our predecessor: if we do not announce it again, it is withdrawn at the end of
     /// the resumed table.
     pub(crate) fn presume_sent(&mut self, neighbor: u32, key: F::Key) {
@@ -161,7 +178,8 @@ impl<F: RouteFamily> Table<F> {
 
     /// Destinations of which the neighbour has to be told.
     pub(crate) fn pending(&self, neighbor: u32) -> usize {
-        self.adj_out.get(neighbor as usize).map_or(0, |adj_out| adj_out.pending.len())
+        let pending = |adj_out: &AdjOut| adj_out.pending.len() + adj_out.deferred.len();
+        self.adj_out.get(neighbor as usize).map_or(0, pending)
     }
 
     /// Keys of the routes that the neighbour has from us.
@@ -281,10 +299,13 @@ impl<F: RouteFamily> Table<F> {
         context: &mut Transmit<'_>,
         out: &mut Vec<u8>,
     ) {
+        // A whole table is not a change.
+        let hold = context.hold && self.adj_out[neighbor as usize].round.is_none();
         let mut withdrawn = Vec::new();
         let mut groups = Groups::default();
         for id in batch {
             match self.attributes_for(neighbor, *id, context) {
+                Some(_) if hold => self.defer(neighbor, *id),
                 Some(attributes) => groups.add(attributes, *id),
                 None if self.is_undecided(*id, context.peers) => {}
                 None if self.adj_out[neighbor as usize].sent.contains(*id) => withdrawn.push(*id),
@@ -299,6 +320,7 @@ impl<F: RouteFamily> Table<F> {
             });
             if context.packer.announce::<F>(&group.attributes, routes, out).is_ok() {
                 self.note_sent(neighbor, &group.routes);
+                context.announced = true;
             } else {
                 // RFC 8654 §4: what cannot be told to this neighbour is not left as it was before.
                 let sent = &self.adj_out[neighbor as usize].sent;
@@ -316,6 +338,12 @@ impl<F: RouteFamily> Table<F> {
         }
         for id in batch {
             self.release(*id);
+        }
+    }
+
+    fn defer(&mut self, neighbor: u32, id: DestinationId) {
+        if self.adj_out[neighbor as usize].deferred.insert(id) {
+            self.refer(id);
         }
     }
 

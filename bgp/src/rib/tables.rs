@@ -89,6 +89,7 @@ pub(crate) trait AnyTable {
     fn stop_listening(&mut self, neighbor: u32);
     fn send_all(&mut self, neighbor: u32, mark: Mark);
     fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>);
+    fn release_deferred(&mut self, neighbor: u32);
     fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers);
     fn mark_stale(&mut self, source: Source);
     fn has_changes(&self) -> bool;
@@ -147,6 +148,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn transmit(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>) {
         Self::transmit(self, neighbor, context, out);
+    }
+
+    fn release_deferred(&mut self, neighbor: u32) {
+        Self::release_deferred(self, neighbor);
     }
 
     fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {

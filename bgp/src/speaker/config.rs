@@ -178,6 +178,8 @@ pub struct NeighborConfig {
     pub sender_side_loop_check: bool,
     /// Offer IPv6 next hops for IPv4 routes (RFC 8950).
     pub extended_next_hop: bool,
+    /// The least time between two announcements; zero: none.
+    pub advertisement_interval: Duration,
     /// Limits, at most one per family.
     pub maximum_prefix: Vec<MaximumPrefix>,
     /// What is taken from it and what it is told.
@@ -211,6 +213,7 @@ impl NeighborConfig {
             role_strict: false,
             sender_side_loop_check: false,
             extended_next_hop: address.is_ipv6(),
+            advertisement_interval: Duration::ZERO,
             maximum_prefix: Vec::new(),
             policy: NeighborPolicy::default(),
             shutdown: false,

@@ -100,6 +100,7 @@ impl Speaker {
         self.wake_at = None;
         for index in 0..self.neighbors.len() {
             let Ok(index) = u32::try_from(index) else { break };
+            self.advance_mrai(index, now);
             self.with_session(index, now, |session| session.handle_timeout(now));
             self.expire_retained(index, now);
         }
@@ -318,6 +319,7 @@ impl Speaker {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let address = neighbor.config.address;
         neighbor.complete = FamilySet::EMPTY;
+        neighbor.mrai.reset();
         neighbor.counters.established += 1;
         if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
             // From here on there is something that can go on forwarding.

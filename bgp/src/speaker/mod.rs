@@ -8,6 +8,7 @@ pub(crate) mod config;
 mod event;
 mod input;
 mod max_prefix;
+mod mrai;
 mod neighbor;
 mod output;
 mod policy;
@@ -89,6 +90,8 @@ pub struct Speaker {
     stations: Stations,
     /// No timer of any neighbour is due before.
     wake_at: Option<Instant>,
+    /// A moment in the past: a timer set to it asks for the clock.
+    born: Instant,
     actions: VecDeque<Action>,
     events: VecDeque<Event>,
     stopped: bool,
@@ -114,6 +117,7 @@ impl Speaker {
             predecessor: Vec::new(),
             stations: Stations::default(),
             wake_at: deferral.until(),
+            born: now,
             deferral,
             actions: VecDeque::new(),
             events: VecDeque::new(),
@@ -155,7 +159,8 @@ impl Speaker {
         let place = self.neighbors.iter().position(Option::is_none).unwrap_or(self.neighbors.len());
         let index = u32::try_from(place).unwrap_or(u32::MAX);
         let session = self.session(&config, hold_time, index, now);
-        let neighbor = Some(Neighbor::new(config, session));
+        let jitter = Jitter::new(self.config.jitter_seed ^ u64::from(index).rotate_left(16));
+        let neighbor = Some(Neighbor::new(config, session, jitter));
         match self.neighbors.get_mut(place) {
             Some(free) => *free = neighbor,
             None => self.neighbors.push(neighbor),

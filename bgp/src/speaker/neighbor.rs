@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
+use super::mrai::Mrai;
 use crate::rib::ingress::Imports;
 use crate::session::Session;
+use crate::session::timers::Jitter;
 use crate::types::AfiSafi;
 use crate::wire::FamilySet;
 
@@ -26,6 +28,8 @@ pub(super) struct Neighbor {
     /// The family of which it had more routes than it may; so its session is down.
     pub(super) over_limit: Option<AfiSafi>,
     pub(super) limit_log: LimitLog,
+    /// When it may be told of changes.
+    pub(super) mrai: Mrai,
     pub(super) counters: Counters,
 }
 
@@ -63,8 +67,9 @@ pub(super) struct Inbound {
 }
 
 impl Neighbor {
-    pub(super) fn new(config: NeighborConfig, session: Session) -> Self {
+    pub(super) fn new(config: NeighborConfig, session: Session, jitter: Jitter) -> Self {
         Self {
+            mrai: Mrai::new(config.advertisement_interval, jitter),
             config,
             session,
             imports: Imports::default(),
@@ -80,6 +85,9 @@ impl Neighbor {
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let retained = self.retained.map(|retained| retained.until);
-        [self.session.next_timeout(), retained].into_iter().flatten().min()
+        [self.session.next_timeout(), retained, self.mrai.next_timeout()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 }

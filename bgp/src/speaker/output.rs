@@ -22,6 +22,8 @@ impl Speaker {
                 max_len: negotiated.max_message(),
                 four_octet_as: negotiated.four_octet_as,
             };
+            let hold = neighbor.mrai.holds();
+            let (mut announced, mut all_told) = (false, true);
             for family in negotiated.families.iter().filter(|family| !self.deferral.holds(*family))
             {
                 let mut context = Transmit {
@@ -30,11 +32,18 @@ impl Speaker {
                     interner: &mut self.interner,
                     packer,
                     may_end: self.ready.contains(family),
+                    hold,
+                    announced: false,
                     enough: max_bytes,
                 };
                 if let Some(table) = self.tables.get_mut(family) {
                     table.transmit(index, &mut context, &mut out);
+                    announced |= context.announced;
+                    all_told &= table.pending(index) == 0;
                 }
+            }
+            if neighbor.mrai.note_written(announced, all_told) {
+                self.wake_at = Some(self.born);
             }
         }
         neighbor.counters.sent += count_messages(&out);
