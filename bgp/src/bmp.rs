@@ -20,6 +20,8 @@ const TERMINATION: u8 = 5;
 /// Information in an Initiation (RFC 7854 §4.4).
 const SYS_DESCR: u16 = 1;
 const SYS_NAME: u16 = 2;
+/// The event of RFC 4271 §8.1.2 that ends a session whose interface is down, as a Peer Down has it (RFC 7854 §4.9).
+const AUTOMATIC_STOP: [u8; 2] = [0, 8];
 /// Information in a Termination (RFC 7854 §4.5): the reason "out of resources".
 const REASON: u16 = 1;
 const OUT_OF_RESOURCES: u16 = 2;
@@ -50,6 +52,8 @@ pub(crate) struct PeerHeader {
 pub(crate) enum PeerDown<'a> {
     /// We sent this NOTIFICATION message.
     WeNotified(&'a [u8]),
+    /// We closed it without a NOTIFICATION, because the way to the peer is gone.
+    WeClosed,
     /// The peer sent it.
     PeerNotified(&'a [u8]),
     /// The peer's connection is gone, without a word.
@@ -99,6 +103,7 @@ pub(crate) fn peer_up(
 pub(crate) fn peer_down(peer: &PeerHeader, why: PeerDown<'_>, out: &mut Vec<u8>) {
     let (reason, data): (u8, &[u8]) = match why {
         PeerDown::WeNotified(notification) => (1, notification),
+        PeerDown::WeClosed => (2, &AUTOMATIC_STOP),
         PeerDown::PeerNotified(notification) => (3, notification),
         PeerDown::PeerClosed => (4, &[]),
     };

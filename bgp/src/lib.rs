@@ -2,6 +2,7 @@
 //!
 //! | module | is | knows nothing of |
 //! |---|---|---|
+//! | [`discovery`] | who is at the other end of a link: router advertisements | BGP, sockets, the clock |
 //! | [`types`] | identifiers: AS numbers, route distinguishers, route targets | the wire |
 //! | [`wire`] | bytes to messages and back, RFC 7606 verdicts | policy, sessions |
 //! | [`policy`] | prefix, community and AS path lists, route maps | where routes come from and go to |
@@ -46,11 +47,13 @@
 //! | 7854 | BMP: UPDATEs as they came, sessions, counts | yes, but no mirroring of others | `tests/bmp.rs` |
 //! | 8092 | large communities | yes | `wire` |
 //! | 8654 | extended messages | yes | `wire`, `session::negotiate` |
-//! | 8950 | IPv6 next hops of IPv4 routes | yes | `tests/routes.rs` |
+//! | 2545, 8950 | IPv6 next hops, also of IPv4 routes; link-local ones in every form that is sent | yes | `tests/routes.rs`, `tests/unnumbered.rs`, `wire` |
+//! | draft-ietf-idr-linklocal-capability | a link-local next hop alone, on unnumbered sessions | yes | `tests/unnumbered.rs` |
 //! | 9072 | long OPEN parameters | yes | `wire` |
 //! | 9687 | send hold timer | yes | `session::timers` |
 //! | 2385, 5925 | TCP MD5, TCP-AO | no | |
 //! | 4684 | route target constraint | no | |
+//! | 4861 §6 | router advertisements and solicitations, to find unnumbered neighbours | as far as they need it | `discovery::tests`, `tests/unnumbered.rs`, `tests::underlay unnumbered` |
 //! | 5065 | confederations: path segments are read, we are in none | no | |
 //! | 5082 | GTSM | no | |
 //! | 7911 | ADD-PATH | no | |
@@ -63,6 +66,7 @@
 //! ([`speaker::Multipath`], `tests/multipath.rs`).
 
 mod bmp;
+pub mod discovery;
 pub mod mrt;
 #[cfg(feature = "net")]
 pub mod net;

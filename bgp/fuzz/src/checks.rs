@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use bgp::discovery::{Message as RouterMessage, Packet};
 use bgp::types::{Asn, EthernetSegmentId, Label, MacAddr, RouteDistinguisher, RouterId};
 use bgp::wire::{
     AttributeInterner, AttributeSet, Capability, Evpn, EvpnKey, EvpnPayload, ExtCommunity, Family,
@@ -52,6 +53,20 @@ pub fn capability(data: &[u8]) {
         let mut octets = Vec::new();
         capability.encode(&mut octets);
         assert_eq!(Capability::decode(&mut Reader::new(&octets)), Some(capability));
+    }
+}
+
+/// A hop limit, a source address, and an ICMPv6 message.
+pub fn discovery(data: &[u8]) {
+    let Some((head, octets)) = data.split_first_chunk::<17>() else { return };
+    let [hop_limit, source @ ..] = *head;
+    let packet = Packet { interface: 1, source: source.into(), hop_limit, octets };
+    let decoded = RouterMessage::decode(&packet);
+    if let Ok(Some(message)) = decoded {
+        assert_eq!(hop_limit, 255);
+        let octets = message.encode(None);
+        let again = Packet { octets: &octets, ..packet };
+        assert_eq!(RouterMessage::decode(&again), Ok(Some(message)));
     }
 }
 

@@ -332,7 +332,7 @@ fn next_events(speaker: &mut Speaker) -> Vec<Event> {
     std::iter::from_fn(|| speaker.poll_event()).take(EVENTS).collect()
 }
 
-async fn sleep_until(at: Option<tokio::time::Instant>) {
+pub(super) async fn sleep_until(at: Option<tokio::time::Instant>) {
     match at {
         Some(at) => tokio::time::sleep_until(at).await,
         None => std::future::pending().await,

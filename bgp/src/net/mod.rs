@@ -7,6 +7,7 @@
 #![expect(clippy::disallowed_methods, reason = "the one place of the engine that reads the clock")]
 
 mod connection;
+pub mod discovery;
 mod driver;
 mod keep;
 mod messages;

@@ -318,6 +318,8 @@ fn may_be_told(policy: &EgressPolicy, attributes: &AttributeSet, origination: Or
 }
 
 fn next_hop(rule: NextHopRule, current: NextHop, origination: Origination) -> NextHop {
+    // Whoever is not on the link of a link-local address has no use for it (RFC 2545 §2).
+    let current = current.without_link_local();
     let unspecified = current.address().is_unspecified();
     match rule {
         NextHopRule::Always(ours) => ours,

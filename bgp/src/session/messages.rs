@@ -101,7 +101,7 @@ impl Session {
                         }
                         self.damped(other, dropped && is_error(&reason), now)
                     }
-                    State::Stopped | State::Idle { .. } => other,
+                    State::Stopped | State::Unlocated | State::Idle { .. } => other,
                 };
             }
         }
@@ -276,7 +276,10 @@ enum Phase {
 fn is_error(reason: &DownReason) -> bool {
     let collision = CeaseReason::ConnectionCollision;
     match reason {
-        DownReason::Closed | DownReason::Restarted => false,
+        DownReason::Closed
+        | DownReason::Restarted
+        | DownReason::InterfaceDown
+        | DownReason::NeighborMoved => false,
         DownReason::NotificationSent(cause) | DownReason::NotificationReceived(cause) => {
             *cause != Notification::cease(collision)
         }

@@ -63,6 +63,12 @@ pub enum DownReason {
     /// The peer opened a new session: it has restarted (RFC 4724 §5).
     #[error("peer restarted")]
     Restarted,
+    /// The interface that the peer is at can no longer be used.
+    #[error("interface down")]
+    InterfaceDown,
+    /// The peer at the end of the interface has another address now.
+    #[error("neighbor has another address")]
+    NeighborMoved,
 }
 
 /// What the RIBs have to know.
@@ -92,6 +98,8 @@ pub(crate) enum SessionAction {
 pub(crate) struct Session {
     offer: Offer,
     passive: bool,
+    /// It is known where the peer is.
+    located: bool,
     connect_retry: Duration,
     state: State,
     backoff: Backoff,
@@ -113,6 +121,7 @@ impl Session {
         Self {
             offer,
             passive,
+            located: true,
             connect_retry,
             state: State::Opening { outgoing, incoming: None },
             backoff: Backoff::default(),
@@ -164,7 +173,7 @@ impl Session {
         now: Instant,
     ) -> bool {
         let takes = match &self.state {
-            State::Stopped | State::Idle { .. } => false,
+            State::Stopped | State::Unlocated | State::Idle { .. } => false,
             State::Opening { .. } | State::OpenConfirm { .. } => true,
             // RFC 4724 §5: with graceful restart a new connection means that the peer has restarted.
             // Without it the established one stays (RFC 4271 §6.8).
@@ -178,7 +187,7 @@ impl Session {
             State::Opening { incoming: place, .. }
             | State::OpenConfirm { challenger: place, .. }
             | State::Established { challenger: place, .. } => place.replace(open),
-            State::Stopped | State::Idle { .. } => None,
+            State::Stopped | State::Unlocated | State::Idle { .. } => None,
         };
         if let Some(older) = older {
             self.close(older.connection.id, Some(&collision_cease()));
@@ -207,7 +216,7 @@ impl Session {
         if let State::Idle { until } = self.state
             && until <= now
         {
-            self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+            self.begin(now);
         }
         self.connect_if_due(now);
         let expired: Vec<ConnectionId> = self
@@ -238,7 +247,7 @@ impl Session {
 
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         let own = match &self.state {
-            State::Stopped => None,
+            State::Stopped | State::Unlocated => None,
             State::Idle { until } => Some(*until),
             State::Opening { outgoing, .. } => match outgoing {
                 Outgoing::Waiting { until } | Outgoing::Connecting { until } => Some(*until),
@@ -275,7 +284,24 @@ impl Session {
     pub(crate) fn reset(&mut self, now: Instant) {
         let cease = Notification::cease(CeaseReason::AdministrativeReset);
         self.end_all(DownReason::NotificationSent(cease.clone()), Some(&cease));
-        self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+        self.begin(now);
+    }
+
+    /// The peer is not where it was. Whatever there is ends, and nothing begins until [`Self::locate`].
+    pub(crate) fn lose(&mut self, reason: DownReason) {
+        self.located = false;
+        if !matches!(self.state, State::Stopped | State::Idle { .. }) {
+            self.end_all(reason, None);
+            self.state = State::Unlocated;
+        }
+    }
+
+    /// It is known where the peer is.
+    pub(crate) fn locate(&mut self, now: Instant) {
+        self.located = true;
+        if matches!(self.state, State::Unlocated) {
+            self.begin(now);
+        }
     }
 
     /// Closes all connections without a word, so that peers keep our routes (RFC 4724 §4).
@@ -287,7 +313,7 @@ impl Session {
     pub(crate) fn start(&mut self, now: Instant) {
         if matches!(self.state, State::Stopped) {
             self.backoff = Backoff::default();
-            self.state = State::Opening { outgoing: self.first_attempt(now), incoming: None };
+            self.begin(now);
         }
     }
 
@@ -349,7 +375,7 @@ impl Session {
 
     pub(crate) fn state(&self) -> SessionState {
         match &self.state {
-            State::Stopped | State::Idle { .. } => SessionState::Idle,
+            State::Stopped | State::Unlocated | State::Idle { .. } => SessionState::Idle,
             State::Opening { outgoing: Outgoing::OpenSent(_), .. }
             | State::Opening { incoming: Some(_), .. } => SessionState::OpenSent,
             State::Opening { outgoing: Outgoing::Connecting { .. }, .. } => SessionState::Connect,
@@ -373,6 +399,14 @@ impl Session {
         self.offer.open().encode(&mut outbound);
         let connection = Connection { id, direction, local, remote, outbound };
         OpenSent { connection, hold_until: now + LARGE_HOLD_TIME }
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.state = if self.located {
+            State::Opening { outgoing: self.first_attempt(now), incoming: None }
+        } else {
+            State::Unlocated
+        };
     }
 
     fn first_attempt(&self, now: Instant) -> Outgoing {
@@ -442,6 +476,8 @@ fn keeps_routes(negotiated: &Negotiated, reason: &DownReason) -> bool {
     negotiated.graceful_restart.is_some()
         && match reason {
             DownReason::Closed | DownReason::Restarted => true,
+            // Nothing that its routes lead to is there any more.
+            DownReason::InterfaceDown | DownReason::NeighborMoved => false,
             DownReason::NotificationSent(notification)
             | DownReason::NotificationReceived(notification) => {
                 negotiated.notification_restart && !notification.is_hard_reset()

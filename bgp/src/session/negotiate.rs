@@ -20,6 +20,8 @@ pub(crate) struct Offer {
     pub(crate) hold_time: u16,
     pub(crate) families: FamilySet,
     pub(crate) extended_next_hop: bool,
+    /// The peers are on one link, and may have no other addresses than those of it.
+    pub(crate) link_local_next_hop: bool,
     pub(crate) graceful_restart: Option<RestartOffer>,
     /// What we are to an external peer.
     pub(crate) role: Option<Role>,
@@ -61,6 +63,8 @@ pub struct Negotiated {
     pub extended_message: bool,
     /// Families whose routes may have an IPv6 next hop although they are not IPv6 (RFC 8950).
     pub extended_next_hop: FamilySet,
+    /// Both sides take a link-local next hop without a global one (draft-ietf-idr-linklocal-capability).
+    pub link_local_next_hop: bool,
     /// The peer's graceful restart capability, if both sides have it.
     pub graceful_restart: Option<GracefulRestart>,
     /// Both sides keep routes also after a NOTIFICATION (RFC 8538).
@@ -99,6 +103,9 @@ impl Offer {
         }
         if let Some(role) = self.role.filter(|_| self.remote_as.may_be_external(self.asn)) {
             capabilities.push(Capability::Role(role));
+        }
+        if self.link_local_next_hop {
+            capabilities.push(Capability::LinkLocalNextHop);
         }
         if let Some(restart) = self.graceful_restart {
             capabilities.push(Capability::GracefulRestart(GracefulRestart {
@@ -160,6 +167,7 @@ impl Offer {
             } else {
                 FamilySet::EMPTY
             },
+            link_local_next_hop: self.link_local_next_hop && has(&Capability::LinkLocalNextHop),
             graceful_restart,
             notification_restart,
             role,

@@ -15,6 +15,8 @@ use crate::speaker::ConnectionId;
 pub(super) enum State {
     /// Administratively down: nothing is tried, nothing accepted.
     Stopped,
+    /// It is not known where the peer is.
+    Unlocated,
     /// After an error: nothing until then.
     Idle { until: Instant },
     /// Nobody has accepted an OPEN: Connect, Active or OpenSent.
@@ -67,7 +69,7 @@ impl State {
     /// All connections of the session.
     pub(super) fn connections(&mut self) -> impl Iterator<Item = &mut Connection> {
         let (first, second) = match self {
-            Self::Stopped | Self::Idle { .. } => (None, None),
+            Self::Stopped | Self::Unlocated | Self::Idle { .. } => (None, None),
             Self::Opening { outgoing, incoming } => {
                 let outgoing = match outgoing {
                     Outgoing::OpenSent(open) => Some(&mut open.connection),
@@ -96,7 +98,7 @@ impl State {
             Self::OpenConfirm { challenger, .. } | Self::Established { challenger, .. } => {
                 (None, challenger.as_ref())
             }
-            Self::Stopped | Self::Idle { .. } => (None, None),
+            Self::Stopped | Self::Unlocated | Self::Idle { .. } => (None, None),
         };
         first.into_iter().chain(second)
     }

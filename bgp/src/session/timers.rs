@@ -25,6 +25,12 @@ impl Jitter {
         mixed ^ (mixed >> 31)
     }
 
+    /// Anything from `low` to `high`.
+    pub(crate) fn between(&mut self, low: Duration, high: Duration) -> Duration {
+        let per_mille = u32::try_from(self.next() % 1001).unwrap_or(1000);
+        low + high.saturating_sub(low) * per_mille / 1000
+    }
+
     /// 75 to 100 per cent of `full` (RFC 4271 §10).
     pub(crate) fn apply(&mut self, full: Duration) -> Duration {
         let per_mille = u32::try_from(750 + self.next() % 251).unwrap_or(1000);

@@ -1,6 +1,6 @@
 //! What a speaker and its neighbours are told. Values, checked when a neighbour is added.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::MaximumPrefix;
@@ -136,10 +136,13 @@ impl AllowOwnAs {
 /// One neighbour.
 #[derive(Debug, Clone)]
 pub struct NeighborConfig {
-    /// Its address; also what it connects from.
+    /// Its address; also what it connects from. `::` for one on an interface that nobody has seen there.
     pub address: IpAddr,
     /// For link-local addresses: index of the interface. Otherwise 0.
     pub scope_id: u32,
+    /// It is whoever is at the other end of this interface: see
+    /// [`Speaker::handle_sighting`](super::Speaker::handle_sighting).
+    pub interface: Option<String>,
     /// Its port.
     pub port: u16,
     /// The AS that it must be in.
@@ -194,6 +197,7 @@ impl NeighborConfig {
         Self {
             address,
             scope_id: 0,
+            interface: None,
             port: 179,
             remote_as,
             families: families.into(),
@@ -220,6 +224,22 @@ impl NeighborConfig {
         }
     }
 
+    /// Whoever is found at the other end of an interface. `scope_id`: its index, as far as it is known.
+    pub fn on_interface(
+        name: impl Into<String>,
+        scope_id: u32,
+        remote_as: RemoteAs,
+        families: impl Into<Vec<AfiSafi>>,
+    ) -> Self {
+        let nowhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
+        Self { scope_id, interface: Some(name.into()), ..Self::new(nowhere, remote_as, families) }
+    }
+
+    /// What operators call it: its interface, or its address.
+    pub fn name(&self) -> String {
+        self.interface.clone().unwrap_or_else(|| self.address.to_string())
+    }
+
     /// Where to connect to.
     pub(crate) fn remote(&self) -> SocketAddr {
         match self.address {
@@ -237,7 +257,17 @@ impl NeighborConfig {
             }
             _ => true,
         };
-        same_link && remote.ip().to_canonical() == self.address
+        let address = remote.ip().to_canonical();
+        let may_be = match address {
+            // Nobody has been seen there: then it is whoever comes from there.
+            IpAddr::V6(address) => {
+                self.interface.is_some()
+                    && self.address.is_unspecified()
+                    && address.is_unicast_link_local()
+            }
+            IpAddr::V4(_) => false,
+        };
+        same_link && (address == self.address || may_be)
     }
 }
 
@@ -247,6 +277,9 @@ pub enum NeighborError {
     /// There is one already.
     #[error("neighbor {0} exists already")]
     Duplicate(IpAddr),
+    /// An interface has one neighbour.
+    #[error("neighbor {0} exists already")]
+    DuplicateInterface(String),
     /// No family, or one that this engine does not know.
     #[error("neighbor {0}: no usable address family")]
     NoFamily(IpAddr),

@@ -31,6 +31,7 @@ impl Speaker {
         now: Instant,
     ) -> Option<ConnectionId> {
         let index = self.neighbor_at(remote)?;
+        self.found_at(index, remote, now);
         let id = self.new_connection(index);
         let mut taken = false;
         self.with_session(index, now, |session| {
@@ -375,7 +376,7 @@ impl Speaker {
         family: AfiSafi,
         local: IpAddr,
     ) -> EgressPolicy {
-        let ours = NextHop::from(local);
+        let ours = own_next_hop(local, negotiated);
         let config = &neighbor.config;
         let next_hop = if family == AfiSafi::L2VPN_EVPN {
             NextHopRule::Unchanged
@@ -467,5 +468,17 @@ fn scope_id(address: SocketAddr) -> u32 {
     match address {
         SocketAddr::V6(address) if address.ip().is_unicast_link_local() => address.scope_id(),
         _ => 0,
+    }
+}
+
+/// Ourselves as next hop. A link-local address stands twice, as FRR has it, for peers that expect a global one before it;
+/// those that say so take it alone (draft-ietf-idr-linklocal-capability §3).
+fn own_next_hop(local: IpAddr, negotiated: &Negotiated) -> NextHop {
+    match local {
+        IpAddr::V6(address) if address.is_unicast_link_local() => NextHop::V6 {
+            global: address,
+            link_local: (!negotiated.link_local_next_hop).then_some(address),
+        },
+        _ => NextHop::from(local),
     }
 }

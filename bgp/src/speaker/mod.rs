@@ -15,6 +15,7 @@ mod policy;
 mod restart;
 mod resume;
 mod station;
+mod unnumbered;
 mod view;
 
 use std::collections::VecDeque;
@@ -143,8 +144,14 @@ impl Speaker {
         now: Instant,
     ) -> Result<NeighborId, NeighborError> {
         let address = config.address;
-        if self.neighbor_at(config.remote()).is_some() {
-            return Err(NeighborError::Duplicate(address));
+        match &config.interface {
+            Some(name) if self.neighbor_on(name).is_some() => {
+                return Err(NeighborError::DuplicateInterface(name.clone()));
+            }
+            None if self.neighbor_at(config.remote()).is_some() => {
+                return Err(NeighborError::Duplicate(address));
+            }
+            Some(_) | None => {}
         }
         let families: FamilySet = config.families.iter().copied().collect();
         if families.is_empty()
@@ -323,6 +330,7 @@ impl Speaker {
             hold_time,
             families: config.families.iter().copied().collect(),
             extended_next_hop: config.extended_next_hop,
+            link_local_next_hop: config.interface.is_some(),
             graceful_restart: restart.map(|restart| RestartOffer {
                 time: restart.restart_time,
                 notification: restart.notification,
@@ -335,6 +343,9 @@ impl Speaker {
         let retry = config.connect_retry.unwrap_or(self.config.connect_retry);
         let jitter = Jitter::new(self.config.jitter_seed ^ (u64::from(index) << 32));
         let mut session = Session::new(offer, config.passive, retry, jitter, now);
+        if config.address.is_unspecified() {
+            session.lose(DownReason::InterfaceDown);
+        }
         if config.shutdown {
             session.stop(None);
         }

@@ -167,15 +167,18 @@ impl Speaker {
             notification.encode(&mut bytes);
             bytes
         };
-        let (ours, theirs) = match reason {
-            DownReason::NotificationSent(notification) => (Some(bytes(notification)), None),
-            DownReason::NotificationReceived(notification) => (None, Some(bytes(notification))),
-            DownReason::Closed | DownReason::Restarted => (None, None),
-        };
-        let why = match (&ours, &theirs) {
-            (Some(notification), _) => PeerDown::WeNotified(notification),
-            (_, Some(notification)) => PeerDown::PeerNotified(notification),
-            (None, None) => PeerDown::PeerClosed,
+        let notification;
+        let why = match reason {
+            DownReason::NotificationSent(ours) => {
+                notification = bytes(ours);
+                PeerDown::WeNotified(&notification)
+            }
+            DownReason::NotificationReceived(theirs) => {
+                notification = bytes(theirs);
+                PeerDown::PeerNotified(&notification)
+            }
+            DownReason::InterfaceDown | DownReason::NeighborMoved => PeerDown::WeClosed,
+            DownReason::Closed | DownReason::Restarted => PeerDown::PeerClosed,
         };
         self.stations.tell(|config, out| bmp::peer_down(&header.at(config, now), why, out));
     }

@@ -25,6 +25,8 @@ pub enum Capability {
     EnhancedRouteRefresh,
     /// Several paths per prefix: 1 can receive, 2 can send, 3 both (RFC 7911).
     AddPath(Vec<(AfiSafi, u8)>),
+    /// A link-local next hop may stand alone (draft-ietf-idr-linklocal-capability).
+    LinkLocalNextHop,
     /// Anything else, and any of the above with a value that is not what its RFC says.
     Unknown {
         /// IANA's number of the capability.
@@ -65,6 +67,7 @@ const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
 const ADD_PATH: u8 = 69;
 const ENHANCED_ROUTE_REFRESH: u8 = 70;
+const LINK_LOCAL_NEXT_HOP: u8 = 77;
 
 impl Capability {
     /// IANA's number.
@@ -79,6 +82,7 @@ impl Capability {
             Self::GracefulRestart(_) => GRACEFUL_RESTART,
             Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
             Self::AddPath(_) => ADD_PATH,
+            Self::LinkLocalNextHop => LINK_LOCAL_NEXT_HOP,
             Self::Unknown { code, .. } => *code,
         }
     }
@@ -99,7 +103,10 @@ impl Capability {
                 let [high, low] = family.afi.to_be_bytes();
                 out.extend_from_slice(&[high, low, 0, family.safi]);
             }
-            Self::RouteRefresh | Self::ExtendedMessage | Self::EnhancedRouteRefresh => {}
+            Self::RouteRefresh
+            | Self::ExtendedMessage
+            | Self::EnhancedRouteRefresh
+            | Self::LinkLocalNextHop => {}
             Self::ExtendedNextHop(entries) => {
                 for ExtendedNextHop { family, next_hop_afi } in entries {
                     out.extend_from_slice(&family.afi.to_be_bytes());
@@ -147,6 +154,7 @@ fn known(code: u8, value: &[u8]) -> Option<Capability> {
         }
         (GRACEFUL_RESTART, _) => GracefulRestart::decode(value).map(Capability::GracefulRestart),
         (ENHANCED_ROUTE_REFRESH, []) => Some(Capability::EnhancedRouteRefresh),
+        (LINK_LOCAL_NEXT_HOP, []) => Some(Capability::LinkLocalNextHop),
         (ADD_PATH, _) => tuples(value, |[a, b, safi, mode]| {
             let family = AfiSafi { afi: u16::from_be_bytes([a, b]), safi };
             matches!(mode, 1..=3).then_some((family, mode))

@@ -317,7 +317,11 @@ impl Network {
     }
 
     fn connect(&mut self, node: usize, neighbor: NeighborId, remote: SocketAddr) {
-        let local = SocketAddr::new(self.nodes[node].address, 40_000);
+        let mut local = SocketAddr::new(self.nodes[node].address, 40_000);
+        if let (SocketAddr::V6(local), SocketAddr::V6(remote)) = (&mut local, remote) {
+            // Both ends of a link give it the same number.
+            local.set_scope_id(remote.scope_id());
+        }
         let target =
             self.nodes.iter().position(|other| other.address == remote.ip() && other.alive);
         let reachable = target.filter(|target| !self.cut.contains(&(node, *target)));

@@ -10,6 +10,7 @@ fn offer() -> Offer {
         hold_time: 90,
         families: FamilySet::ALL,
         extended_next_hop: true,
+        link_local_next_hop: false,
         graceful_restart: Some(RestartOffer {
             time: 120,
             notification: true,

@@ -43,6 +43,17 @@ impl NextHop {
         }
     }
 
+    /// What is left of it beyond the link; `::` if that is nothing.
+    pub(crate) fn without_link_local(self) -> Self {
+        match self {
+            Self::V6 { global, .. } if global.is_unicast_link_local() => {
+                Self::V6 { global: Ipv6Addr::UNSPECIFIED, link_local: None }
+            }
+            Self::V6 { global, .. } => Self::V6 { global, link_local: None },
+            Self::V4(_) => self,
+        }
+    }
+
     /// Reads the next hop of MP_REACH_NLRI: 4, 16 or 32 octets.
     pub(crate) fn decode(octets: &[u8]) -> Option<Self> {
         if let Ok(octets) = <[u8; 4]>::try_from(octets) {

@@ -453,3 +453,28 @@ fn the_end_of_each_rib_is_marked() {
         assert_eq!(view.end_of_rib(), Some(family));
     }
 }
+
+#[test]
+fn the_link_local_next_hop_is_found_wherever_senders_put_it() {
+    let link_local: std::net::Ipv6Addr = "fe80::1".parse().unwrap();
+    let global: std::net::Ipv6Addr = "2001:db8::1".parse().unwrap();
+    let none = std::net::Ipv6Addr::UNSPECIFIED;
+    let decode = |addresses: &[std::net::Ipv6Addr]| {
+        let octets: Vec<u8> = addresses.iter().flat_map(std::net::Ipv6Addr::octets).collect();
+        NextHop::decode(&octets).unwrap()
+    };
+    // Alone (draft-ietf-idr-linklocal-capability), twice (FRR), after nothing (BIRD), after a global one (RFC 2545).
+    let forms = [&[link_local][..], &[link_local, link_local], &[none, link_local]];
+    for form in forms {
+        let next_hop = decode(form);
+        assert_eq!(next_hop.link_local(), Some(link_local), "{form:?}");
+        assert_eq!(next_hop.address(), link_local, "{form:?}");
+        assert!(next_hop.is_host());
+    }
+    let both = decode(&[global, link_local]);
+    assert_eq!((both.address(), both.link_local()), (global.into(), Some(link_local)));
+    for form in [&[global][..], &[global, none]] {
+        assert_eq!((decode(form).address(), decode(form).link_local()), (global.into(), None));
+    }
+    assert!(!decode(&[none, none]).is_host(), "nobody");
+}
