@@ -26,6 +26,7 @@
 //! | 4271 §5, §9.2 | attributes per kind of neighbour, split horizon | yes | `tests/routes.rs` |
 //! | 4271 §9.2.1.1 | MRAI per neighbour, off by default; changes coalesce while a neighbour is busy | yes | `tests/mrai.rs`, `tests/routes.rs` |
 //! | 1997 | NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED in all families | yes | `tests/routes.rs`, `tests/evpn.rs` |
+//! | 2385 | TCP MD5 signatures | yes | `net::options`, `tests::underlay md5` |
 //! | 2918, 7313 | route refresh, with begin and end marks | yes | `tests/routes.rs` |
 //! | 4360, 5668 | extended communities; non-transitive ones stay in the AS | yes | `wire` |
 //! | 4456 | route reflection | yes | `tests/routes.rs`, `tests/evpn.rs` |
@@ -33,6 +34,7 @@
 //! | 4724 | graceful restart, both roles, all families | yes | `tests/restart.rs` |
 //! | 8538 | the same after a NOTIFICATION or an expired hold timer | yes, off by default | `tests/restart.rs` |
 //! | 4760 | multiprotocol: IPv4 and IPv6 unicast, L2VPN EVPN | yes | `tests/routes.rs` |
+//! | 5082 | GTSM: the minimum TTL of a connection that is accepted counts from then on, not for its handshake | yes | `speaker::transport`, `tests::underlay distance` |
 //! | 5492 | capabilities; no second try without them | partly | `session::negotiate` |
 //! | 6608 | FSM error subcodes | yes | `tests/session.rs` |
 //! | 6793 | four-octet AS numbers | yes | `tests/session.rs`, `wire` |
@@ -51,11 +53,10 @@
 //! | draft-ietf-idr-linklocal-capability | a link-local next hop alone, on unnumbered sessions | yes | `tests/unnumbered.rs` |
 //! | 9072 | long OPEN parameters | yes | `wire` |
 //! | 9687 | send hold timer | yes | `session::timers` |
-//! | 2385, 5925 | TCP MD5, TCP-AO | no | |
+//! | 5925 | TCP-AO | no | |
 //! | 4684 | route target constraint | no | |
 //! | 4861 §6 | router advertisements and solicitations, to find unnumbered neighbours | as far as they need it | `discovery::tests`, `tests/unnumbered.rs`, `tests::underlay unnumbered` |
 //! | 5065 | confederations: path segments are read, we are in none | no | |
-//! | 5082 | GTSM | no | |
 //! | 7911 | ADD-PATH | no | |
 //! | 8212 | no policy, no routes: there is no policy language yet | no | |
 //! | 9234 | roles, ONLY_TO_CUSTOMER in IPv4 and IPv6 unicast | yes | `tests/roles.rs` |

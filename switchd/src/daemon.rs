@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bgp::speaker::{
-    GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
+    Auth, GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
     StationConfig,
 };
 use platform::kernel::{
@@ -355,6 +355,8 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         passive: neighbor.passive,
         local_address: neighbor.local_address,
         hold_time: neighbor.hold_time,
+        distance: neighbor.distance,
+        auth: neighbor.password.clone().map(Auth::Md5),
         next_hop_self: neighbor.next_hop_self,
         route_reflector_client: neighbor.route_reflector_client,
         ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())

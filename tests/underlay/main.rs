@@ -2,10 +2,13 @@
 
 mod bird;
 mod bmp;
+mod distance;
 mod gobgp;
 mod graceful_restart;
+mod md5;
 mod mrt;
 mod redistribution;
+mod session;
 
 use lab::{Lab, Node, PATIENCE, Result, ensure, eventually, kernel_view};
 

@@ -5,6 +5,7 @@ use std::net::Shutdown;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use socket2::SockRef;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
@@ -13,7 +14,8 @@ use tokio::task::{AbortHandle, JoinHandle};
 use super::driver::Input;
 use super::keep::{Direction, Kept};
 use super::messages::MessageReader;
-use crate::speaker::{ConnectionId, SavedSession};
+use super::options;
+use crate::speaker::{Auth, ConnectionId, SavedSession};
 
 /// Bytes read, and given out to be written, at a time.
 pub(super) const CHUNK: usize = 64 * 1024;
@@ -49,6 +51,11 @@ impl Link {
         let writer = Writer { connection, stream: Arc::clone(&stream), kept: kept.clone() };
         let writer = tokio::spawn(writer.run(waiting, inputs.clone()));
         Self { chunks, in_flight: 0, reader: reader.abort_handle(), writer, stream, kept }
+    }
+
+    /// Its segments are signed with this from now on.
+    pub(super) fn authenticate(&self, from: IpNet, auth: Option<&Auth>) -> io::Result<()> {
+        options::set_auth(&self.stream, from, auth)
     }
 
     /// The session is up: another process may go on with it.

@@ -2,9 +2,11 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hashbrown::HashMap;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -12,9 +14,9 @@ use tokio::task::AbortHandle;
 use super::connection::{CHUNK, Link};
 use super::keep::{self, Kept, KeptSession, SessionKeeper, SharedKeeper};
 use super::station::StationLink;
-use super::{Command, socket};
+use super::{Command, options, socket};
 use crate::speaker::{
-    Action, ConnectionId, Event, NeighborId, SavedSession, Speaker, StationConfig, StationId,
+    Action, Auth, ConnectionId, Event, NeighborId, SavedSession, Speaker, StationConfig, StationId,
 };
 
 /// What tasks have for the driver and it has not looked at. Each holds at most a chunk.
@@ -46,8 +48,8 @@ pub(super) struct Driver {
     links: HashMap<ConnectionId, Link>,
     attempts: HashMap<NeighborId, (u64, AbortHandle)>,
     next_attempt: u64,
-    listeners: Vec<AbortHandle>,
     stations: HashMap<StationId, StationLink>,
+    listeners: Vec<Listener>,
     keeper: Option<SharedKeeper>,
     next_key: u64,
     inputs: mpsc::Receiver<Input>,
@@ -65,7 +67,7 @@ impl Driver {
         let (input_sender, inputs) = mpsc::channel(INPUTS);
         let listeners = listeners
             .into_iter()
-            .map(|listener| tokio::spawn(accept(listener, input_sender.clone())).abort_handle())
+            .map(|listener| Listener::new(listener, input_sender.clone()))
             .collect();
         Self {
             speaker,
@@ -110,12 +112,26 @@ impl Driver {
             return kept.forget();
         };
         match keep::revive(socket) {
-            Ok(stream) => self.link(connection, stream, Some(kept)),
+            Ok(stream) => {
+                self.secure_kept(&stream);
+                self.link(connection, stream, Some(kept));
+            }
             Err(error) => {
                 tracing::warn!(?remote, %error, "cannot take up a kept connection");
                 kept.forget();
                 self.speaker.handle_closed(connection, Instant::now());
             }
+        }
+    }
+
+    /// The configuration may be another one by now. If the peer does not agree, it is silent, and its hold timer ends it.
+    fn secure_kept(&self, stream: &TcpStream) {
+        let Ok(remote) = stream.peer_addr() else { return };
+        let Some(transport) = self.speaker.transport(remote) else { return };
+        let outcome = options::set_distance(stream, remote.ip(), &transport)
+            .and_then(|()| options::set_auth(stream, remote.ip().into(), transport.auth.as_ref()));
+        if let Err(error) = outcome {
+            tracing::warn!(%remote, %error, "cannot secure a kept connection anew");
         }
     }
 
@@ -219,9 +235,17 @@ impl Driver {
 
     fn accepted(&mut self, stream: TcpStream, remote: SocketAddr, now: Instant) {
         let Ok(local) = stream.local_addr() else { return };
+        let Some(transport) = self.speaker.transport(remote) else {
+            tracing::debug!(%remote, "connection refused: not a neighbor");
+            return;
+        };
+        if let Err(error) = options::set_distance(&stream, remote.ip(), &transport) {
+            tracing::warn!(%remote, %error, "cannot limit how far a connection comes; refused");
+            return;
+        }
         match self.speaker.handle_accepted(remote, local, now) {
             Some(connection) => self.link_new(connection, stream),
-            None => tracing::debug!(%remote, "connection refused: not a neighbor, or not now"),
+            None => tracing::debug!(%remote, "connection refused: not now"),
         }
     }
 
@@ -235,7 +259,7 @@ impl Driver {
             }
             Err(error) => {
                 tracing::debug!(?neighbor, %error, "cannot connect");
-                self.speaker.handle_connect_failed(neighbor, now);
+                self.speaker.handle_connect_failed(neighbor, error.to_string(), now);
             }
         }
     }
@@ -256,12 +280,12 @@ impl Driver {
     fn act(&mut self) {
         while let Some(action) = self.speaker.poll_action() {
             match action {
-                Action::Connect { neighbor, remote, local } => {
+                Action::Connect { neighbor, remote, local, transport } => {
                     self.next_attempt += 1;
                     let attempt = self.next_attempt;
                     let inputs = self.input_sender.clone();
                     let task = tokio::spawn(async move {
-                        let outcome = socket::connect(remote, local).await;
+                        let outcome = socket::connect(remote, local, &transport).await;
                         // Fails only when the driver has ended.
                         let _ = inputs.send(Input::Connected { neighbor, attempt, outcome }).await;
                     });
@@ -270,6 +294,9 @@ impl Driver {
                     {
                         older.abort();
                     }
+                }
+                Action::Authenticate { from, auth, connections } => {
+                    self.authenticate(from, auth.as_ref(), &connections);
                 }
                 Action::Keep { connection, session } => {
                     if let Some(link) = self.links.get(&connection) {
@@ -282,6 +309,18 @@ impl Driver {
                     }
                 }
             }
+        }
+    }
+
+    fn authenticate(&self, from: IpNet, auth: Option<&Auth>, connections: &[ConnectionId]) {
+        let links = connections.iter().filter_map(|connection| self.links.get(connection));
+        let outcomes = self
+            .listeners
+            .iter()
+            .map(|listener| listener.authenticate(from, auth))
+            .chain(links.map(|link| link.authenticate(from, auth)));
+        for error in outcomes.filter_map(Result::err) {
+            tracing::warn!(%from, %error, "cannot change the key of a neighbor");
         }
     }
 
@@ -307,7 +346,8 @@ impl Driver {
     }
 
     async fn stop(mut self) {
-        for task in self.listeners.iter().chain(self.attempts.values().map(|(_, task)| task)) {
+        let listening = self.listeners.iter().map(|listener| &listener.task);
+        for task in listening.chain(self.attempts.values().map(|(_, task)| task)) {
             task.abort();
         }
         self.speaker.shutdown();
@@ -339,7 +379,30 @@ pub(super) async fn sleep_until(at: Option<tokio::time::Instant>) {
     }
 }
 
-async fn accept(listener: TcpListener, inputs: mpsc::Sender<Input>) {
+/// A socket on which neighbours connect, and the task that accepts them.
+#[derive(Debug)]
+struct Listener {
+    socket: Arc<TcpListener>,
+    task: AbortHandle,
+}
+
+impl Listener {
+    fn new(socket: TcpListener, inputs: mpsc::Sender<Input>) -> Self {
+        let socket = Arc::new(socket);
+        let task = tokio::spawn(accept(Arc::clone(&socket), inputs)).abort_handle();
+        Self { socket, task }
+    }
+
+    /// Connections from there must be signed with this from now on.
+    fn authenticate(&self, from: IpNet, auth: Option<&Auth>) -> io::Result<()> {
+        if socket::is_heard_on(from, self.socket.local_addr()?) {
+            options::set_auth(&self.socket, from, auth)?;
+        }
+        Ok(())
+    }
+}
+
+async fn accept(listener: Arc<TcpListener>, inputs: mpsc::Sender<Input>) {
     loop {
         match listener.accept().await {
             Ok((stream, remote)) => {

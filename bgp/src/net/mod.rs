@@ -9,8 +9,10 @@
 mod connection;
 pub mod discovery;
 mod driver;
+mod interfaces;
 mod keep;
 mod messages;
+mod options;
 mod socket;
 mod station;
 
@@ -86,8 +88,12 @@ fn start(
     listen: &[SocketAddr],
     prepare: impl FnOnce(&mut Driver),
 ) -> io::Result<(Handle, mpsc::Receiver<Vec<Event>>)> {
-    let listeners =
-        listen.iter().map(|address| socket::listen(*address)).collect::<io::Result<Vec<_>>>()?;
+    // Before the first connection can come.
+    let signers = speaker.signers();
+    let listeners = listen
+        .iter()
+        .map(|address| socket::listen(*address, &signers))
+        .collect::<io::Result<Vec<_>>>()?;
     let (commands, command_receiver) = mpsc::channel(COMMANDS);
     let (shutdown, shutdown_receiver) = mpsc::channel(1);
     let (events, event_receiver) = mpsc::channel(EVENT_BATCHES);

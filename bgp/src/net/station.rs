@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::driver::Input;
 use super::socket;
-use crate::speaker::StationId;
+use crate::speaker::{StationId, Transport};
 
 /// Chunks on their way to a station.
 const CHUNKS_IN_FLIGHT: usize = 2;
@@ -62,7 +62,7 @@ impl Drop for StationLink {
 async fn run(id: StationId, remote: SocketAddr, inputs: mpsc::Sender<Input>) {
     let mut retry = RETRY;
     loop {
-        match socket::connect(remote, None).await {
+        match socket::connect(remote, None, &Transport::ANYWHERE).await {
             Ok(stream) => {
                 tracing::info!(%remote, "connected to a BMP station");
                 retry = RETRY;

@@ -105,6 +105,8 @@ pub(crate) struct Session {
     backoff: Backoff,
     jitter: Jitter,
     last_error: Option<DownReason>,
+    /// Why the last attempt to connect failed; gone with the next connection.
+    connect_error: Option<String>,
     events: VecDeque<SessionEvent>,
     actions: VecDeque<SessionAction>,
 }
@@ -127,6 +129,7 @@ impl Session {
             backoff: Backoff::default(),
             jitter,
             last_error: None,
+            connect_error: None,
             events: VecDeque::new(),
             actions: VecDeque::new(),
         }
@@ -196,7 +199,8 @@ impl Session {
     }
 
     /// Our attempt failed.
-    pub(crate) fn handle_connect_failed(&mut self, now: Instant) {
+    pub(crate) fn handle_connect_failed(&mut self, reason: String, now: Instant) {
+        self.connect_error = Some(reason);
         let until = now + self.jitter.apply(self.connect_retry);
         if let State::Opening { outgoing: outgoing @ Outgoing::Connecting { .. }, .. } =
             &mut self.state
@@ -369,6 +373,10 @@ impl Session {
         self.last_error.as_ref()
     }
 
+    pub(crate) fn connect_error(&self) -> Option<&str> {
+        self.connect_error.as_deref()
+    }
+
     pub(crate) fn is_stopped(&self) -> bool {
         matches!(self.state, State::Stopped)
     }
@@ -388,13 +396,14 @@ impl Session {
     // Inside.
 
     fn send_open(
-        &self,
+        &mut self,
         id: ConnectionId,
         direction: Direction,
         remote: SocketAddr,
         local: SocketAddr,
         now: Instant,
     ) -> OpenSent {
+        self.connect_error = None;
         let mut outbound = Vec::new();
         self.offer.open().encode(&mut outbound);
         let connection = Connection { id, direction, local, remote, outbound };

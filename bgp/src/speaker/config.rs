@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use super::MaximumPrefix;
+use super::transport::{Auth, Distance};
 use crate::policy::NeighborPolicy;
 use crate::rib::Multipath;
 use crate::rib::RemovePrivateAs;
@@ -187,6 +188,10 @@ pub struct NeighborConfig {
     pub maximum_prefix: Vec<MaximumPrefix>,
     /// What is taken from it and what it is told.
     pub policy: NeighborPolicy,
+    /// How far away it may be.
+    pub distance: Distance,
+    /// What signs its connections.
+    pub auth: Option<Auth>,
     /// Start administratively down.
     pub shutdown: bool,
 }
@@ -220,6 +225,8 @@ impl NeighborConfig {
             advertisement_interval: Duration::ZERO,
             maximum_prefix: Vec::new(),
             policy: NeighborPolicy::default(),
+            distance: Distance::Default,
+            auth: None,
             shutdown: false,
         }
     }

@@ -3,6 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
+use ipnet::IpNet;
+
+use super::transport::{Auth, Transport};
 use super::{ConnectionId, NeighborId, SavedSession};
 use crate::rib::{FibToken, RouteKey};
 use crate::session::DownReason;
@@ -21,6 +24,17 @@ pub enum Action {
         remote: SocketAddr,
         /// Where from, if that matters.
         local: Option<IpAddr>,
+        /// How.
+        transport: Transport,
+    },
+    /// From now on, connections from this neighbour are signed with this, or with nothing: also those that stand.
+    Authenticate {
+        /// From where.
+        from: IpNet,
+        /// With what.
+        auth: Option<Auth>,
+        /// Those that stand.
+        connections: Vec<ConnectionId>,
     },
     /// A session is up that another process could go on with: hand it to whoever keeps sessions, if anybody does.
     Keep {

@@ -56,9 +56,9 @@ impl Speaker {
         self.keep_connection(id, taken)
     }
 
-    /// A connection that [`Action::Connect`] asked for did not come about.
-    pub fn handle_connect_failed(&mut self, neighbor: NeighborId, now: Instant) {
-        self.with_session(neighbor.0, now, |session| session.handle_connect_failed(now));
+    /// A connection that [`Action::Connect`] asked for did not come about, for this reason.
+    pub fn handle_connect_failed(&mut self, neighbor: NeighborId, reason: String, now: Instant) {
+        self.with_session(neighbor.0, now, |session| session.handle_connect_failed(reason, now));
     }
 
     /// A connection is gone, and [`Action::Close`] did not ask for it.
@@ -271,6 +271,7 @@ impl Speaker {
                     neighbor: NeighborId(index),
                     remote: neighbor.config.remote(),
                     local: neighbor.config.local_address,
+                    transport: neighbor.config.transport(self.config.asn),
                 });
             }
             SessionAction::Close { connection, last_words } => {

@@ -15,6 +15,7 @@ mod policy;
 mod restart;
 mod resume;
 mod station;
+mod transport;
 mod unnumbered;
 mod view;
 
@@ -49,6 +50,7 @@ use restart::Deferral;
 pub use resume::SavedSession;
 use station::Stations;
 pub use station::{StationConfig, StationId};
+pub use transport::{Auth, Distance, Secret, Signer, Transport};
 pub use view::{FamilySummary, NeighborSummary, PathView, RouteView, Usage};
 
 /// One TCP connection. Never given twice.
@@ -172,6 +174,11 @@ impl Speaker {
             Some(free) => *free = neighbor,
             None => self.neighbors.push(neighbor),
         }
+        if self.neighbors.get(place).is_some_and(|neighbor| {
+            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.auth.is_some())
+        }) {
+            self.authenticate(index);
+        }
         self.with_session(index, now, |session| session.handle_timeout(now));
         Ok(NeighborId(index))
     }
@@ -180,6 +187,11 @@ impl Speaker {
     pub fn remove_neighbor(&mut self, id: NeighborId, now: Instant) {
         self.with_session(id.0, now, |session| session.stop(None));
         self.forget_routes(id.0);
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize)
+            && neighbor.config.auth.take().is_some()
+        {
+            self.authenticate(id.0);
+        }
         if let Some(place) = self.neighbors.get_mut(id.0 as usize) {
             *place = None;
         }

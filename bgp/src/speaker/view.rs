@@ -40,6 +40,8 @@ pub struct NeighborSummary {
     pub established_count: u64,
     /// Why the last session ended.
     pub last_error: Option<DownReason>,
+    /// Why the last attempt to connect failed, until one succeeds.
+    pub connect_error: Option<String>,
     /// Messages from it.
     pub messages_received: u64,
     /// Messages to it.
@@ -136,6 +138,7 @@ impl Speaker {
                     established_since: established.map(|(.., since)| since),
                     established_count: counters.established,
                     last_error: neighbor.session.last_error().cloned(),
+                    connect_error: neighbor.session.connect_error().map(str::to_owned),
                     messages_received: counters.received,
                     messages_sent: counters.sent,
                     updates_received: counters.updates_received,

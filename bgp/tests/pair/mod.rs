@@ -326,7 +326,11 @@ impl Network {
             self.nodes.iter().position(|other| other.address == remote.ip() && other.alive);
         let reachable = target.filter(|target| !self.cut.contains(&(node, *target)));
         let Some(target) = reachable else {
-            self.nodes[node].speaker.handle_connect_failed(neighbor, self.now);
+            self.nodes[node].speaker.handle_connect_failed(
+                neighbor,
+                "refused".to_owned(),
+                self.now,
+            );
             return;
         };
         let mine = self.nodes[node].speaker.handle_connected(neighbor, local, self.now);
@@ -361,6 +365,8 @@ impl Network {
                     Action::Connect { neighbor, remote, .. } => {
                         self.connect(node, neighbor, remote)
                     }
+                    // A wire here signs nothing.
+                    Action::Authenticate { .. } => {}
                     Action::Keep { connection, session } => {
                         // Through bytes, as a keeper has it.
                         let session = SavedSession::decode(&session.encode()).unwrap();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use bgp::speaker::{
-    NeighborSummary, PathSource, PathView, RemoteAs, RouteKey, RouteView, SessionState,
+    DownReason, NeighborSummary, PathSource, PathView, RemoteAs, RouteKey, RouteView, SessionState,
 };
 use bgp::types::AfiSafi;
 use bgp::wire::{EvpnKey, Origin};
@@ -191,10 +191,7 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
         connections_established: summary.established_count,
         connections_dropped: summary.established_count
             - u64::from(established && summary.established_count > 0),
-        last_error: match &summary.last_error {
-            Some(error) if !established => error.to_string(),
-            _ => String::new(),
-        },
+        last_error: why_not_established(summary),
         families: summary
             .families
             .iter()
@@ -209,6 +206,16 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
                 prefixes_pending: family.pending as u64,
             })
             .collect(),
+    }
+}
+
+/// A peer's words tell more than a connection that fails now; a lost connection tells less.
+fn why_not_established(summary: &NeighborSummary) -> String {
+    match (&summary.last_error, &summary.connect_error) {
+        _ if summary.state == SessionState::Established => String::new(),
+        (None | Some(DownReason::Closed), Some(error)) => format!("cannot connect: {error}"),
+        (Some(error), _) => error.to_string(),
+        (None, None) => String::new(),
     }
 }
 

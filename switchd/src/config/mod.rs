@@ -90,6 +90,10 @@ pub struct Neighbor {
     pub local_address: Option<IpAddr>,
     /// Hold time for this peer in seconds, if it differs.
     pub hold_time: Option<u16>,
+    /// How far away it may be.
+    pub distance: Distance,
+    /// The key of TCP MD5 signatures.
+    pub password: Option<Secret>,
     /// Announce iBGP routes with ourselves as next hop.
     pub next_hop_self: bool,
     /// Reflect iBGP routes to this peer (RFC 4456).
@@ -120,7 +124,7 @@ impl fmt::Display for Peer {
     }
 }
 
-pub use bgp::speaker::RemoteAs;
+pub use bgp::speaker::{Distance, RemoteAs, Secret};
 
 /// Where the kernel has a route from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -142,6 +142,40 @@ fn a_group_that_cannot_be_meant_is_refused_where_it_stands() {
 }
 
 #[test]
+fn distance_and_password_of_a_neighbor_are_checked_where_they_stand() {
+    let with = |keys: &str| {
+        parse(&SMALLEST.replace("passive = false", keys)).map(|config| {
+            let neighbor = config.bgp.expect("has bgp").neighbors.remove(0);
+            (neighbor.distance, neighbor.password)
+        })
+    };
+    assert_eq!(with("ebgp-multihop = 3").expect("accepted").0, Distance::Hops(3));
+    assert_eq!(with("ttl-security-hops = 1").expect("accepted").0, Distance::Security(1));
+    assert_eq!(with("disable-connected-check = true").expect("accepted").0, Distance::Unchecked);
+    assert_eq!(with("password = \"quicksand\"").expect("accepted").1, Secret::new(*b"quicksand"));
+    for (keys, want) in [
+        ("ebgp-multihop = 0", "12:17: ebgp-multihop is 0 hops"),
+        (
+            "ebgp-multihop = 2\nttl-security-hops = 2",
+            "13:21: ttl-security-hops and ebgp-multihop exclude",
+        ),
+        (
+            "ebgp-multihop = 2\ndisable-connected-check = true",
+            "13:27: disable-connected-check says nothing",
+        ),
+        ("password = \"\"", "12:12: the password has 0 octets; the kernel takes 1 to 80"),
+        ("password-file = \"/nonexistent\"", "12:17: cannot read the password from /nonexistent"),
+        (
+            "password = \"a\"\npassword-file = \"/dev/null\"",
+            "13:17: password and password-file exclude",
+        ),
+    ] {
+        let message = with(keys).expect_err("must be refused");
+        assert!(message.contains(want), "{keys}: {message}");
+    }
+}
+
+#[test]
 fn a_missing_file_is_named() {
     let error =
         Config::read(Path::new("/nonexistent/switchd.toml")).expect_err("no such file").to_string();

@@ -197,7 +197,7 @@ fn blast(peer: TcpStream, len: u16, octets: usize) -> std::thread::JoinHandle<()
 }
 
 async fn connection() -> (TcpStream, TcpStream) {
-    let listener = crate::net::socket::listen(([127, 0, 0, 1], 0).into()).unwrap();
+    let listener = crate::net::socket::listen(([127, 0, 0, 1], 0).into(), &[]).unwrap();
     let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
     peer.set_nodelay(true).unwrap();
     let (stream, _) = listener.accept().await.unwrap();

@@ -6,6 +6,7 @@ mod evpn;
 mod metrics;
 mod neighbor;
 mod redistribute;
+mod transport;
 mod value;
 
 use serde::Deserialize;

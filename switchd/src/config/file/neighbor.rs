@@ -2,14 +2,15 @@
 
 use std::net::IpAddr;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use bgp::types::AfiSafi;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Refusal;
 use super::value::{check_asn, check_hold_time, refuse};
+use super::{Refusal, transport};
 use crate::config::{Neighbor, Peer, RemoteAs};
 
 /// Every key may be left to the peer group.
@@ -27,6 +28,11 @@ pub(super) struct NeighborTable {
     passive: Option<bool>,
     local_address: Option<Spanned<IpAddr>>,
     hold_time: Option<Spanned<u16>>,
+    ebgp_multihop: Option<Spanned<u8>>,
+    ttl_security_hops: Option<Spanned<u8>>,
+    disable_connected_check: Option<Spanned<bool>>,
+    password: Option<Spanned<String>>,
+    password_file: Option<Spanned<PathBuf>>,
     next_hop_self: Option<bool>,
     route_reflector_client: Option<bool>,
 }
@@ -135,6 +141,7 @@ impl NeighborTable {
 
     /// The neighbour's own keys win.
     fn inherit(self, group: &Self) -> Self {
+        let (has_password, has_file) = (self.password.is_some(), self.password_file.is_some());
         Self {
             name: self.name,
             address: self.address,
@@ -144,6 +151,16 @@ impl NeighborTable {
             passive: self.passive.or(group.passive),
             local_address: own_or(self.local_address, &group.local_address),
             hold_time: own_or(self.hold_time, &group.hold_time),
+            ebgp_multihop: own_or(self.ebgp_multihop, &group.ebgp_multihop),
+            ttl_security_hops: own_or(self.ttl_security_hops, &group.ttl_security_hops),
+            disable_connected_check: own_or(
+                self.disable_connected_check,
+                &group.disable_connected_check,
+            ),
+            password: self.password.or_else(|| group.password.clone().filter(|_| !has_file)),
+            password_file: self
+                .password_file
+                .or_else(|| group.password_file.clone().filter(|_| !has_password)),
             next_hop_self: self.next_hop_self.or(group.next_hop_self),
             route_reflector_client: self.route_reflector_client.or(group.route_reflector_client),
         }
@@ -179,6 +196,12 @@ impl NeighborTable {
             passive: self.passive.unwrap_or(false),
             local_address: self.local_address.map(Spanned::into_inner),
             hold_time: self.hold_time.map(check_hold_time).transpose()?,
+            distance: transport::check_distance(
+                self.ebgp_multihop,
+                self.ttl_security_hops,
+                self.disable_connected_check,
+            )?,
+            password: transport::check_password(self.password, self.password_file)?,
             next_hop_self: self.next_hop_self.unwrap_or(false),
             route_reflector_client: self.route_reflector_client.unwrap_or(false),
         })
