@@ -38,6 +38,11 @@ impl Switch {
         &self.node
     }
 
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
     /// What `switchctl show WHAT --json` prints.
     ///
     /// # Errors

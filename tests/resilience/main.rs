@@ -2,6 +2,7 @@
 
 mod adoption;
 mod crash;
+mod hostile_peers;
 mod uplink;
 
 use lab::{

@@ -3,6 +3,7 @@
 mod bird;
 mod frr;
 mod gobgp;
+pub mod raw;
 
 pub use bird::Bird;
 pub use frr::Frr;
