@@ -64,7 +64,8 @@
 //!
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
 //! [`speaker::Speaker::handle_fib`], `tests/fib.rs`). Several paths may share the load, by FRR's rules
-//! ([`speaker::Multipath`], `tests/multipath.rs`).
+//! ([`speaker::Multipath`], `tests/multipath.rs`); what the link bandwidth community (draft-ietf-idr-link-bandwidth) makes of
+//! their shares is up to who installs them.
 
 mod bmp;
 pub mod discovery;

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
-use bgp::speaker::{BestPath, Event, FibReport, FibToken, PathSource, Route, RouteKey};
+use bgp::speaker::{BestPath, Event, FibReport, PathSource, Route, RouteKey};
 use bgp::types::{AfiSafi, Asn, RouterId};
 use ipnet::IpNet;
 use platform::asic::{Prediction, Profile};
@@ -19,7 +19,7 @@ use platform::kernel::{
 use vtep::{Gateway, GatewayConfig};
 
 use crate::config::Config;
-use crate::desired::fib::{self, Fib, NexthopStyle, STAND_IN, ScopedAddress};
+use crate::desired::fib::{self, Bandwidth, Fib, NexthopStyle, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks, Origination};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
@@ -55,6 +55,8 @@ pub struct Core {
     gateway: Gateway,
     networks: Networks,
     fib: Option<Fib>,
+    /// What the link bandwidth of paths does to their shares of the load.
+    bandwidth: Bandwidth,
     /// With `suppress-fib-pending`.
     forwarding: Option<Forwarding>,
     reconciler: Reconciler,
@@ -88,6 +90,7 @@ impl Core {
                 TABLE_MAIN,
             ),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
+            bandwidth: bgp.map_or_else(Bandwidth::default, |bgp| bgp.bestpath_bandwidth),
             forwarding: bgp.filter(|bgp| bgp.suppress_fib_pending).map(|_| Forwarding::default()),
             reconciler: Reconciler::default(),
             ledger: Ledger::default(),
@@ -368,42 +371,31 @@ impl Core {
     }
 
     fn handle_best_path(&mut self, best: BestPath) {
-        let received = best.best.filter(|_| best.source != Some(PathSource::Local));
-        let scope_id = match best.source {
-            Some(PathSource::Neighbor { scope_id, .. }) => scope_id,
-            Some(PathSource::Local) | None => 0,
-        };
-        let next_hop = received
-            .as_deref()
-            .map(|attributes| ScopedAddress::of_next_hop(attributes.next_hop(), scope_id));
-        match best.key {
+        let received = best.best.as_deref().filter(|_| best.source != Some(PathSource::Local));
+        match &best.key {
             RouteKey::Evpn(key) => {
-                self.gateway.handle_route(
-                    &key,
-                    received.as_deref().map(|attributes| (&best.payload, attributes)),
-                );
+                let route = received.map(|attributes| (&best.payload, attributes));
+                self.gateway.handle_route(key, route);
             }
-            RouteKey::Ipv4(prefix) => {
-                self.install(IpNet::V4(prefix), next_hop, best.key, best.fib);
-            }
-            RouteKey::Ipv6(prefix) => {
-                self.install(IpNet::V6(prefix), next_hop, best.key, best.fib);
-            }
+            RouteKey::Ipv4(prefix) => self.install(IpNet::V4(*prefix), &best),
+            RouteKey::Ipv6(prefix) => self.install(IpNet::V6(*prefix), &best),
         }
     }
 
-    fn install(
-        &mut self,
-        prefix: IpNet,
-        next_hop: Option<ScopedAddress>,
-        route: RouteKey,
-        token: Option<FibToken>,
-    ) {
+    fn install(&mut self, prefix: IpNet, best: &BestPath) {
         if let Some(forwarding) = &mut self.forwarding {
-            forwarding.ask(fib::route_key(prefix), route, token);
+            forwarding.ask(fib::route_key(prefix), best.key.clone(), best.fib);
         }
-        if let Some(fib) = &mut self.fib {
-            fib.handle_best_path(prefix, next_hop);
+        let Some(fib) = &mut self.fib else { return };
+        match (&best.best, &best.source) {
+            (Some(attributes), Some(source @ PathSource::Neighbor { .. })) => {
+                if best.equal.is_empty() {
+                    fib.handle_best_path(prefix, &[fib::next_hop(attributes, source).into()]);
+                } else {
+                    fib.handle_best_path(prefix, &fib::next_hops(best, self.bandwidth));
+                }
+            }
+            _ => fib.handle_best_path(prefix, &[]),
         }
     }
 

@@ -344,6 +344,7 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
         restarting,
         best_path_events: FAMILIES.into(),
         suppress_fib_pending: config.suppress_fib_pending,
+        multipath: config.multipath,
         ..SpeakerConfig::new(config.asn, config.router_id)
     }
 }

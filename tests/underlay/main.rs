@@ -7,6 +7,7 @@ mod gobgp;
 mod graceful_restart;
 mod md5;
 mod mrt;
+mod multipath;
 mod redistribution;
 mod session;
 

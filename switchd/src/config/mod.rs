@@ -13,8 +13,11 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bgp::speaker::Multipath;
 use bgp::types::{AfiSafi, Asn, RouterId};
 use ipnet::IpNet;
+
+use crate::desired::fib::Bandwidth;
 
 /// What the daemon runs with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +41,10 @@ pub struct Bgp {
     pub fib: bool,
     /// Announce routes of neighbours to others only while they forward: in hardware where there is an ASIC.
     pub suppress_fib_pending: bool,
+    /// Which paths share the load with the best one.
+    pub multipath: Multipath,
+    /// What the link bandwidth of paths does to their shares of it.
+    pub bestpath_bandwidth: Bandwidth,
     /// TCP port to listen on and to connect to.
     pub port: u16,
     /// Addresses to listen on.

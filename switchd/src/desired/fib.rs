@@ -1,24 +1,32 @@
 //! BGP's best unicast paths as kernel routes over nexthop objects.
 //!
-//! A nexthop object is one gateway on one link, shared by all routes that resolve to it: a million routes with ten next
-//! hops write ten nexthops. A next hop that is not on a link is resolved through the routes we install (RFC 4271
-//! §5.1.3), to a limited depth.
+//! A nexthop object is one gateway on one link, or a group of those where several paths share the load; all routes that
+//! go the same way share it: a million routes with ten next hops write ten nexthops. A next hop that is not on a link is
+//! resolved through the routes we install (RFC 4271 §5.1.3), to a limited depth, and goes all the ways that they go.
 //!
-//! Where the switch's driver refuses nexthop objects (rocker), the gateway stands in each route. Such a driver refuses an
-//! IPv6 gateway in an IPv4 route as well (RFC 8950), so that one is written as [`STAND_IN`], with a neighbour entry that
-//! gives it the gateway's MAC: what the packet carries is the same.
+//! Routes with the same next hops have one entry here, and it alone is resolved anew when a link goes. If what it leads to
+//! changes, its group is replaced in place: however many routes there are, none is written.
+//!
+//! Where the switch's driver refuses nexthop objects (rocker), the gateway stands in each route: one of them, because such a
+//! driver forwards to the first only. It refuses an IPv6 gateway in an IPv4 route as well (RFC 8950), so that one is
+//! written as [`STAND_IN`], with a neighbour entry that gives it the gateway's MAC: what the packet carries is the same.
 
+mod nexthops;
+mod numbers;
 mod scoped_address;
+mod share;
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use foldhash::fast::RandomState;
 use ipnet::IpNet;
-use platform::kernel::{
-    Hop, Ifindex, Key, MacAddr, NEXTHOP_IDS, Neighbor, Nexthop, NexthopKind, Object, Route, Via,
-};
+use platform::kernel::{Hop, Ifindex, Key, MacAddr, Neighbor, Object, Route, Via};
+
+use nexthops::{Egress, Nexthops, Way};
 
 pub use scoped_address::ScopedAddress;
+pub use share::{Bandwidth, WeightedNextHop, next_hop, next_hops};
 
 /// FRR's administrative distance of eBGP, which it writes as the metric: other tools know BGP's routes by it.
 const METRIC: u32 = 20;
@@ -44,46 +52,54 @@ pub enum NexthopStyle {
     Inline,
 }
 
-/// Where packets leave: a gateway on a link.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-struct Egress {
-    gateway: IpAddr,
-    ifindex: Ifindex,
-}
+/// Number of a [`Balance`].
+type BalanceId = u32;
 
+/// What routes with the same next hops have in common.
 #[derive(Debug)]
-struct NexthopUse {
-    id: u32,
+struct Balance {
+    next_hops: Box<[WeightedNextHop]>,
     routes: usize,
-}
-
-/// A BGP next hop, resolved once for all routes that have it.
-#[derive(Debug)]
-struct NextHop {
-    egress: Option<Egress>,
-    /// It is on a link: routes that come and go do not change where it leads.
+    /// Where they lead, in order; empty while nothing reaches any of them.
+    ways: Vec<Way>,
+    /// All are on links: routes that come and go do not change where they lead.
     direct: bool,
-    routes: usize,
+    target: Target,
+}
+
+/// What the kernel's routes name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Target {
+    /// There are no routes.
+    None,
+    /// One gateway, and the number of its nexthop object.
+    Gateway(Egress, u32),
+    /// A nexthop group.
+    Group(u32),
 }
 
 #[derive(Debug)]
 struct Installed {
-    next_hop: ScopedAddress,
-    /// What the kernel's route uses; `None` while there is none.
-    egress: Option<Egress>,
+    balance: BalanceId,
+    /// The kernel is to have the route.
+    wanted: bool,
 }
+
+/// Ways that are known already, by next hop and depth of recursion.
+type Known = HashMap<(ScopedAddress, usize), Vec<Way>>;
 
 /// The routes that BGP wants in the kernel.
 #[derive(Debug, Default)]
 pub struct Fib {
-    style: NexthopStyle,
-    routes: HashMap<IpNet, Installed>,
-    next_hops: HashMap<ScopedAddress, NextHop>,
-    nexthops: HashMap<Egress, NexthopUse>,
-    /// What a former run left in the kernel, so that its ids are used again and nothing is rewritten.
-    adopted: BTreeMap<u32, Egress>,
+    routes: HashMap<IpNet, Installed, RandomState>,
+    balances: HashMap<BalanceId, Balance, RandomState>,
+    by_next_hops: HashMap<Box<[WeightedNextHop]>, BalanceId, RandomState>,
+    next_balance: BalanceId,
+    nexthops: Nexthops,
     links_up: HashSet<Ifindex>,
     addresses: HashSet<(Ifindex, IpNet)>,
+    /// Prefixes that the kernel has a route to itself, better than any that we could add.
+    connected: HashSet<IpNet>,
     /// MACs of IPv6 neighbours, for [`STAND_IN`].
     macs: HashMap<(Ifindex, Ipv6Addr), MacAddr>,
     routes_changed: bool,
@@ -94,14 +110,19 @@ pub struct Fib {
 impl Fib {
     /// How routes say which way they go from now on.
     pub fn set_style(&mut self, style: NexthopStyle) {
-        if self.style == style {
+        if self.nexthops.style() == style {
             return;
         }
-        let routes: Vec<(IpNet, ScopedAddress)> =
-            self.routes.iter().map(|(prefix, installed)| (*prefix, installed.next_hop)).collect();
-        routes.iter().for_each(|(prefix, _)| self.uninstall(*prefix));
-        self.style = style;
-        routes.into_iter().for_each(|(prefix, next_hop)| self.install(prefix, next_hop));
+        let balances: Vec<BalanceId> = self.balances.keys().copied().collect();
+        for id in &balances {
+            self.aim(*id, Vec::new());
+        }
+        self.nexthops.set_style(style);
+        for id in &balances {
+            let ways = self.ways(&self.balances[id].next_hops, 0, &mut Known::new());
+            self.aim(*id, ways);
+        }
+        self.write_again(|_| true);
     }
 
     /// A link, an address, a neighbour or a nexthop appeared, changed or vanished.
@@ -123,93 +144,173 @@ impl Fib {
             }
             (Key::Address { ifindex, prefix }, None) => self.addresses.remove(&(*ifindex, *prefix)),
             (Key::Nexthop(id), Some(Object::Nexthop(nexthop))) if nexthop.is_ours() => {
-                self.adopt(*id, &nexthop.kind);
+                self.nexthops.note(*id, &nexthop.kind);
+                false
+            }
+            (Key::Nexthop(id), _) => {
+                self.nexthops.forget(*id);
                 false
             }
             _ => false,
         };
     }
 
-    /// BGP's best path to `prefix` goes by `next_hop`; `None`: there is none any more, or it is our own.
-    pub fn handle_best_path(&mut self, prefix: IpNet, next_hop: Option<ScopedAddress>) {
+    /// BGP's best path to `prefix` goes by these next hops, in order, each once; by none: there is none any more, or it is
+    /// our own.
+    pub fn handle_best_path(&mut self, prefix: IpNet, next_hops: &[WeightedNextHop]) {
         self.routes_changed = true;
-        self.uninstall(prefix);
-        if let Some(next_hop) = next_hop {
-            self.install(prefix, next_hop);
+        let known = self.routes.get(&prefix).map(|installed| installed.balance);
+        if known.is_some_and(|id| *self.balances[&id].next_hops == *next_hops) {
+            return;
+        }
+        if next_hops.is_empty() {
+            self.uninstall(prefix);
+        } else {
+            let id = self.join(next_hops);
+            self.install(prefix, id);
+        }
+        if let Some(id) = known {
+            self.leave(id);
         }
     }
 
     /// What should change in the kernel since the last call: keys with what should exist under them.
     pub fn poll_changes(&mut self) -> Vec<(Key, Option<Object>)> {
         if self.subnets_changed
-            || (self.routes_changed && self.next_hops.values().any(|next_hop| !next_hop.direct))
+            || (self.routes_changed && self.balances.values().any(|balance| !balance.direct))
         {
             self.resolve_again();
         }
         self.routes_changed = false;
         self.subnets_changed = false;
+        self.changes.extend(self.nexthops.poll_changes());
         std::mem::take(&mut self.changes)
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.
     pub fn unreachable(&self) -> impl Iterator<Item = (ScopedAddress, usize)> {
-        self.next_hops
-            .iter()
-            .filter(|(_, next_hop)| next_hop.egress.is_none())
-            .map(|(address, next_hop)| (*address, next_hop.routes))
+        let mut waiting = BTreeMap::new();
+        let mut known = Known::new();
+        for balance in self.balances.values().filter(|balance| !balance.direct) {
+            for hop in &balance.next_hops {
+                if self.resolve(hop.next_hop, 0, &mut known).is_empty() {
+                    *waiting.entry(hop.next_hop).or_default() += balance.routes;
+                }
+            }
+        }
+        waiting.into_iter()
     }
 
-    fn adopt(&mut self, id: u32, kind: &NexthopKind) {
-        if let NexthopKind::Gateway { address, ifindex, .. } = kind {
-            self.adopted.insert(id, Egress { gateway: *address, ifindex: *ifindex });
+    /// One route more with these next hops.
+    fn join(&mut self, next_hops: &[WeightedNextHop]) -> BalanceId {
+        if let Some(id) = self.by_next_hops.get(next_hops)
+            && let Some(balance) = self.balances.get_mut(id)
+        {
+            balance.routes += 1;
+            return *id;
+        }
+        while self.balances.contains_key(&self.next_balance) {
+            self.next_balance = self.next_balance.wrapping_add(1);
+        }
+        let id = self.next_balance;
+        self.next_balance = id.wrapping_add(1);
+        let ways = self.ways(next_hops, 0, &mut Known::new());
+        let balance = Balance {
+            next_hops: next_hops.into(),
+            routes: 1,
+            ways: Vec::new(),
+            direct: self.are_direct(next_hops),
+            target: Target::None,
+        };
+        self.by_next_hops.insert(next_hops.into(), id);
+        self.balances.insert(id, balance);
+        self.aim(id, ways);
+        id
+    }
+
+    /// One route less.
+    fn leave(&mut self, id: BalanceId) {
+        let Some(balance) = self.balances.get_mut(&id) else { return };
+        balance.routes -= 1;
+        if balance.routes == 0 {
+            self.aim(id, Vec::new());
+            if let Some(balance) = self.balances.remove(&id) {
+                self.by_next_hops.remove(&balance.next_hops);
+            }
         }
     }
 
-    fn install(&mut self, prefix: IpNet, next_hop: ScopedAddress) {
-        if !self.next_hops.contains_key(&next_hop) {
-            let (egress, direct) = self.resolve(next_hop);
-            self.next_hops.insert(next_hop, NextHop { egress, direct, routes: 0 });
+    /// Finds what the routes of a balance name in the kernel when they lead these ways. Returns whether it is another
+    /// thing than before.
+    fn aim(&mut self, id: BalanceId, ways: Vec<Way>) -> bool {
+        let Some(balance) = self.balances.get_mut(&id) else { return false };
+        let before = balance.target;
+        let shares = balance.next_hops.len() > 1 || ways.len() > 1;
+        let group = if shares && !ways.is_empty() && self.nexthops.style() == NexthopStyle::Object {
+            self.nexthops.use_group(&ways).map(Target::Group)
+        } else {
+            None
+        };
+        let gateway = || {
+            let egress = ways.first()?.0;
+            Some(Target::Gateway(egress, self.nexthops.use_gateway(egress)?))
+        };
+        balance.target = group.or_else(gateway).unwrap_or(Target::None);
+        balance.ways = ways;
+        let changed = balance.target != before;
+        match before {
+            Target::None => {}
+            Target::Group(group) => self.nexthops.release_group(group),
+            Target::Gateway(egress, _) => {
+                let was_last = self.nexthops.release_gateway(egress);
+                if let (true, NexthopStyle::Inline, IpAddr::V6(_)) =
+                    (was_last, self.nexthops.style(), egress.gateway)
+                {
+                    let key = Key::Neighbor { ifindex: egress.ifindex, address: STAND_IN.into() };
+                    self.changes.push((key, None));
+                }
+            }
         }
-        let egress = self.next_hops.get_mut(&next_hop).and_then(|used| {
-            used.routes += 1;
-            used.egress
-        });
-        // The kernel's own route to a connected prefix is better than any that we could add.
-        let egress = egress.filter(|_| !self.is_connected(prefix));
-        if let Some(egress) = egress {
-            let via = self.via(prefix, egress);
-            let route = Route::new(prefix, METRIC, via);
+        changed
+    }
+
+    fn install(&mut self, prefix: IpNet, balance: BalanceId) {
+        let target = self.balances.get(&balance).map_or(Target::None, |balance| balance.target);
+        let wanted = target != Target::None && !self.connected.contains(&prefix);
+        let installed = Installed { balance, wanted };
+        let before = self.routes.insert(prefix, installed);
+        if wanted {
+            let route = Route::new(prefix, METRIC, self.via(prefix, target));
             self.changes.push((route.key(), Some(Object::Route(route))));
+        } else if before.is_some_and(|before| before.wanted) {
+            self.changes.push((route_key(prefix), None));
         }
-        self.routes.insert(prefix, Installed { next_hop, egress });
     }
 
     fn uninstall(&mut self, prefix: IpNet) {
-        let Some(installed) = self.routes.remove(&prefix) else { return };
-        if let Some(used) = self.next_hops.get_mut(&installed.next_hop) {
-            used.routes -= 1;
-            if used.routes == 0 {
-                self.next_hops.remove(&installed.next_hop);
-            }
-        }
-        if let Some(egress) = installed.egress {
+        if self.routes.remove(&prefix).is_some_and(|installed| installed.wanted) {
             self.changes.push((route_key(prefix), None));
-            self.release_nexthop(egress);
         }
     }
 
-    /// What the route says; makes what it needs. Every route counts as a user of its egress in either style.
-    fn via(&mut self, prefix: IpNet, egress: Egress) -> Via {
-        let id = self.use_nexthop(egress);
-        match (self.style, prefix, egress.gateway) {
-            (NexthopStyle::Object, ..) => Via::Nexthop(id),
-            (NexthopStyle::Inline, IpNet::V4(_), IpAddr::V6(gateway)) => {
-                self.stand_in(egress.ifindex, gateway);
-                let hop = Hop::gateway(STAND_IN.into(), egress.ifindex);
+    /// What a route says; makes what it needs beside nexthop objects.
+    fn via(&mut self, prefix: IpNet, target: Target) -> Via {
+        match (target, self.nexthops.style(), prefix) {
+            (Target::None, ..) => Via::Hops(Vec::new()),
+            (Target::Group(id), ..) | (Target::Gateway(_, id), NexthopStyle::Object, _) => {
+                Via::Nexthop(id)
+            }
+            (
+                Target::Gateway(Egress { gateway: IpAddr::V6(gateway), ifindex }, _),
+                NexthopStyle::Inline,
+                IpNet::V4(_),
+            ) => {
+                self.stand_in(ifindex, gateway);
+                let hop = Hop::gateway(STAND_IN.into(), ifindex);
                 Via::Hops(vec![Hop { onlink: true, ..hop }])
             }
-            (NexthopStyle::Inline, ..) => {
-                Via::Hops(vec![Hop::gateway(egress.gateway, egress.ifindex)])
+            (Target::Gateway(Egress { gateway, ifindex }, _), NexthopStyle::Inline, _) => {
+                Via::Hops(vec![Hop::gateway(gateway, ifindex)])
             }
         }
     }
@@ -230,75 +331,44 @@ impl Fib {
         }
         let known = self.macs.insert((ifindex, address), *mac);
         let egress = Egress { gateway: address.into(), ifindex };
-        if self.style == NexthopStyle::Inline
+        if self.nexthops.style() == NexthopStyle::Inline
             && known != Some(*mac)
-            && self.nexthops.contains_key(&egress)
+            && self.nexthops.is_used(&egress)
         {
             self.stand_in(ifindex, address);
         }
     }
 
-    fn use_nexthop(&mut self, egress: Egress) -> u32 {
-        if let Some(used) = self.nexthops.get_mut(&egress) {
-            used.routes += 1;
-            return used.id;
-        }
-        let id = self.free_id(egress);
-        self.nexthops.insert(egress, NexthopUse { id, routes: 1 });
-        let kind = NexthopKind::Gateway {
-            address: egress.gateway,
-            ifindex: egress.ifindex,
-            onlink: false,
-        };
-        let nexthop = Nexthop::new(id, kind);
-        if self.style == NexthopStyle::Object {
-            self.changes.push((nexthop.key(), Some(Object::Nexthop(nexthop))));
-        }
-        id
-    }
-
-    fn release_nexthop(&mut self, egress: Egress) {
-        let Some(used) = self.nexthops.get_mut(&egress) else { return };
-        used.routes -= 1;
-        if used.routes == 0 {
-            let id = used.id;
-            self.nexthops.remove(&egress);
-            self.changes.push((Key::Nexthop(id), None));
-            if let (NexthopStyle::Inline, IpAddr::V6(_)) = (self.style, egress.gateway) {
-                let key = Key::Neighbor { ifindex: egress.ifindex, address: STAND_IN.into() };
-                self.changes.push((key, None));
-            }
-        }
-    }
-
-    /// The id that a former run gave to the same gateway, else the lowest that nobody uses.
-    fn free_id(&self, egress: Egress) -> u32 {
-        let taken: HashSet<u32> = self.nexthops.values().map(|used| used.id).collect();
-        let known = self
-            .adopted
+    /// Where next hops lead, and how the load is shared.
+    fn ways(&self, next_hops: &[WeightedNextHop], depth: usize, known: &mut Known) -> Vec<Way> {
+        let parts = next_hops
             .iter()
-            .find(|(id, known)| **known == egress && !taken.contains(*id))
-            .map(|(id, _)| *id);
-        known
-            .or_else(|| {
-                NEXTHOP_IDS.clone().find(|id| !taken.contains(id) && !self.adopted.contains_key(id))
-            })
-            .unwrap_or(*NEXTHOP_IDS.end())
+            .map(|hop| (hop.weight, self.resolve(hop.next_hop, depth, known)))
+            .collect();
+        share::combine(parts)
     }
 
-    /// Where `next_hop` leads, and whether it is on a link itself.
-    fn resolve(&self, next_hop: ScopedAddress) -> (Option<Egress>, bool) {
-        let mut gateway = next_hop;
-        for depth in 0..=MAX_RECURSION {
-            if let Some(ifindex) = self.link_to(gateway) {
-                return (Some(Egress { gateway: gateway.address, ifindex }), depth == 0);
-            }
-            match self.longest_match(gateway.address) {
-                Some(via) => gateway = via,
-                None => break,
-            }
+    /// What is known already is not looked for again: that bounds the work, however routes refer to each other.
+    fn resolve(&self, next_hop: ScopedAddress, depth: usize, known: &mut Known) -> Vec<Way> {
+        if let Some(ifindex) = self.link_to(next_hop) {
+            return vec![(Egress { gateway: next_hop.address, ifindex }, 1)];
         }
-        (None, false)
+        if depth == MAX_RECURSION {
+            return Vec::new();
+        }
+        if let Some(ways) = known.get(&(next_hop, depth)) {
+            return ways.clone();
+        }
+        let ways = self
+            .longest_match(next_hop.address)
+            .map(|balance| self.ways(&balance.next_hops, depth + 1, known))
+            .unwrap_or_default();
+        known.insert((next_hop, depth), ways.clone());
+        ways
+    }
+
+    fn are_direct(&self, next_hops: &[WeightedNextHop]) -> bool {
+        next_hops.iter().all(|hop| self.link_to(hop.next_hop).is_some())
     }
 
     /// The address's own link, or the one whose subnet has it, if it is not the link's own address.
@@ -318,44 +388,92 @@ impl Fib {
             .map(|(ifindex, _)| *ifindex)
     }
 
-    fn longest_match(&self, address: IpAddr) -> Option<ScopedAddress> {
+    fn longest_match(&self, address: IpAddr) -> Option<&Balance> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        (1..=longest).rev().find_map(|length| {
+        let installed = (1..=longest).rev().find_map(|length| {
             let prefix = IpNet::new(address, length).ok()?.trunc();
-            self.routes.get(&prefix).map(|installed| installed.next_hop)
-        })
+            self.routes.get(&prefix)
+        });
+        self.balances.get(&installed?.balance)
     }
 
-    fn is_connected(&self, prefix: IpNet) -> bool {
-        self.addresses
-            .iter()
-            .any(|(ifindex, own)| self.links_up.contains(ifindex) && own.trunc() == prefix)
-    }
-
-    /// Resolves every next hop again and reinstalls the routes for which the outcome is another.
+    /// Resolves all next hops again and writes the routes for which something else follows.
     fn resolve_again(&mut self) {
-        let next_hops: Vec<ScopedAddress> = self.next_hops.keys().copied().collect();
-        for next_hop in next_hops {
-            let (egress, direct) = self.resolve(next_hop);
-            if let Some(known) = self.next_hops.get_mut(&next_hop) {
-                known.egress = egress;
-                known.direct = direct;
+        let connected = self.connected_prefixes();
+        let appeared_or_vanished = connected != self.connected;
+        self.connected = connected;
+        let mut known = Known::new();
+        let mut moved: Vec<(BalanceId, Vec<Way>)> = Vec::new();
+        let mut direct = Vec::new();
+        for (id, balance) in &self.balances {
+            direct.push((*id, self.are_direct(&balance.next_hops)));
+            let ways = self.ways(&balance.next_hops, 0, &mut known);
+            if ways != balance.ways {
+                moved.push((*id, ways));
             }
         }
-        let stale: Vec<(IpNet, ScopedAddress)> = self
-            .routes
-            .iter()
-            .filter(|(prefix, installed)| {
-                let egress =
-                    self.next_hops.get(&installed.next_hop).and_then(|next_hop| next_hop.egress);
-                egress.filter(|_| !self.is_connected(**prefix)) != installed.egress
-            })
-            .map(|(prefix, installed)| (*prefix, installed.next_hop))
-            .collect();
-        for (prefix, next_hop) in stale {
-            self.uninstall(prefix);
-            self.install(prefix, next_hop);
+        for (id, direct) in direct {
+            if let Some(balance) = self.balances.get_mut(&id) {
+                balance.direct = direct;
+            }
         }
+        let in_place = self.replace_groups(&moved);
+        let mut elsewhere = BTreeSet::new();
+        for (id, ways) in moved {
+            let Some(balance) = self.balances.get_mut(&id) else { continue };
+            if let Target::Group(group) = balance.target
+                && in_place.contains(&group)
+            {
+                balance.ways = ways;
+            } else if self.aim(id, ways) {
+                elsewhere.insert(id);
+            }
+        }
+        if appeared_or_vanished || !elsewhere.is_empty() {
+            self.write_again(|id| elsewhere.contains(&id));
+        }
+    }
+
+    /// Groups of which all users now lead the same new ways: they stay what routes name, and get these ways.
+    fn replace_groups(&mut self, moved: &[(BalanceId, Vec<Way>)]) -> HashSet<u32> {
+        let mut candidates: HashMap<u32, (usize, Option<&Vec<Way>>)> = HashMap::new();
+        for (id, ways) in moved {
+            if let Target::Group(group) = self.balances[id].target {
+                let (users, common) = candidates.entry(group).or_insert((0, Some(ways)));
+                *users += 1;
+                *common = common.filter(|common| *common == ways);
+            }
+        }
+        let mut replaced = HashSet::new();
+        for (group, (users, common)) in candidates {
+            if let Some(ways) = common
+                && !ways.is_empty()
+                && users == self.nexthops.users_of_group(group)
+            {
+                self.nexthops.replace_group(group, ways);
+                replaced.insert(group);
+            }
+        }
+        replaced
+    }
+
+    /// Writes the routes of these balances, and those that came to or from a connected prefix.
+    fn write_again(&mut self, changed: impl Fn(BalanceId) -> bool) {
+        let is_stale = |(prefix, installed): (&IpNet, &Installed)| {
+            let target = self.balances[&installed.balance].target;
+            let wanted = target != Target::None && !self.connected.contains(prefix);
+            (changed(installed.balance) || wanted != installed.wanted)
+                .then_some((*prefix, installed.balance))
+        };
+        let stale: Vec<(IpNet, BalanceId)> = self.routes.iter().filter_map(is_stale).collect();
+        for (prefix, balance) in stale {
+            self.install(prefix, balance);
+        }
+    }
+
+    fn connected_prefixes(&self) -> HashSet<IpNet> {
+        let up = self.addresses.iter().filter(|(ifindex, _)| self.links_up.contains(ifindex));
+        up.map(|(_, prefix)| prefix.trunc()).collect()
     }
 }
 

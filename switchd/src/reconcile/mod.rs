@@ -182,8 +182,9 @@ impl Reconciler {
         // What a delete frees may be needed by a create.
         batch.sort_by_key(|change| !matches!(change, Change::Delete(_)));
         if self.dirty.is_empty() && self.dirty_groundwork.is_empty() {
-            // Users before what they use: the kernel takes the routes along with their nexthop.
-            batch.append(&mut spent_nexthops);
+            // Users before what they use: the kernel takes the routes along with their nexthop, and groups, which have the
+            // higher numbers, with their members.
+            batch.extend(spent_nexthops.into_iter().rev());
         } else {
             self.dirty_groundwork.extend(spent_nexthops.iter().map(Change::key));
         }

@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::Refusal;
 use super::bmp_station::{BmpStationTable, check_stations};
+use super::multipath::{BandwidthWord, bandwidth, check_multipath};
 use super::neighbor::{NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
 use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
@@ -23,6 +24,11 @@ pub(super) struct BgpTable {
     #[serde(default = "yes")]
     fib: bool,
     suppress_fib_pending: Option<Spanned<bool>>,
+    maximum_paths: Option<Spanned<u16>>,
+    maximum_paths_ibgp: Option<Spanned<u16>>,
+    #[serde(default)]
+    bestpath_multipath_relax: bool,
+    bestpath_bandwidth: Option<BandwidthWord>,
     profile: Option<Spanned<String>>,
     port: Option<Spanned<u16>>,
     listen: Option<Vec<IpAddr>>,
@@ -74,6 +80,12 @@ impl BgpTable {
             router_id: RouterId(router_id),
             fib: self.fib,
             suppress_fib_pending,
+            multipath: check_multipath(
+                self.maximum_paths,
+                self.maximum_paths_ibgp,
+                self.bestpath_multipath_relax,
+            )?,
+            bestpath_bandwidth: bandwidth(self.bestpath_bandwidth),
             port: self.port.map_or(Ok(BGP_PORT), check_port)?,
             listen: self.listen.unwrap_or_else(|| {
                 vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]

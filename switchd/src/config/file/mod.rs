@@ -4,6 +4,7 @@ mod bgp;
 mod bmp_station;
 mod evpn;
 mod metrics;
+mod multipath;
 mod neighbor;
 mod redistribute;
 mod transport;

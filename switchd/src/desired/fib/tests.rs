@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use platform::kernel::{Address, Link, LinkKind};
+use platform::kernel::{Address, Link, LinkKind, Nexthop, NexthopKind, NexthopMember};
 
 use super::*;
 
@@ -9,6 +9,7 @@ use super::*;
 struct World {
     fib: Fib,
     kernel: BTreeMap<Key, Object>,
+    routes_written: usize,
 }
 
 impl World {
@@ -62,12 +63,25 @@ impl World {
     }
 
     fn best(&mut self, prefix: &str, next_hop: Option<&str>) {
-        self.fib.handle_best_path(prefix.parse().unwrap(), next_hop.map(scoped));
+        let next_hops: Vec<(&str, u16)> =
+            next_hop.map(|address| (address, 1)).into_iter().collect();
+        self.several(prefix, &next_hops);
+    }
+
+    /// The best paths go by these next hops, with these weights.
+    fn several(&mut self, prefix: &str, next_hops: &[(&str, u16)]) {
+        let hop = |(address, weight): &(&str, u16)| WeightedNextHop {
+            next_hop: scoped(address),
+            weight: *weight,
+        };
+        let next_hops: Vec<WeightedNextHop> = next_hops.iter().map(hop).collect();
+        self.fib.handle_best_path(prefix.parse().unwrap(), &next_hops);
         self.settle();
     }
 
     fn settle(&mut self) {
         for (key, object) in self.fib.poll_changes() {
+            self.routes_written += usize::from(matches!(key, Key::Route { .. }));
             match object {
                 Some(object) => self.kernel.insert(key, object),
                 None => self.kernel.remove(&key),
@@ -77,7 +91,7 @@ impl World {
 
     /// `prefix via gateway dev link`, as the kernel would resolve it.
     fn routes(&self) -> Vec<String> {
-        let nexthop = |id| match self.kernel.get(&Key::Nexthop(id)) {
+        let gateway = |id| match self.kernel.get(&Key::Nexthop(id)) {
             Some(Object::Nexthop(Nexthop {
                 kind: NexthopKind::Gateway { address, ifindex, .. },
                 ..
@@ -85,6 +99,16 @@ impl World {
                 format!("via {address} dev swp{ifindex}")
             }
             _ => "by a nexthop that is not there".to_owned(),
+        };
+        let member = |member: &NexthopMember| match member.weight {
+            1 => gateway(member.id),
+            weight => format!("{} weight {weight}", gateway(member.id)),
+        };
+        let nexthop = |id| match self.kernel.get(&Key::Nexthop(id)) {
+            Some(Object::Nexthop(Nexthop { kind: NexthopKind::Group(members), .. })) => {
+                format!("group {}", members.iter().map(member).collect::<Vec<_>>().join(", "))
+            }
+            _ => gateway(id),
         };
         self.kernel
             .values()
@@ -155,7 +179,11 @@ fn next_hops_that_are_resolved_through_each_other_are_unreachable_not_endless() 
 fn a_connected_prefix_is_left_to_the_kernel() {
     let mut world = World::with_two_uplinks();
     world.best("10.1.2.0/30", Some("10.1.1.1"));
-    assert!(world.kernel.is_empty());
+    assert!(world.routes().is_empty());
+    world.link(2, false);
+    assert_eq!(world.routes(), ["10.1.2.0/30 via 10.1.1.1 dev swp1"], "its link is down");
+    world.link(2, true);
+    assert!(world.routes().is_empty());
 }
 
 #[test]
@@ -253,4 +281,149 @@ fn a_link_local_next_hop_without_its_link_is_unreachable_not_guessed() {
     world.address(1, "fe80::2/64");
     world.best("203.0.113.0/24", Some("fe80::1"));
     assert_eq!(world.routes(), Vec::<String>::new());
+}
+
+const BOTH: &[(&str, u16)] = &[("10.1.1.1", 1), ("10.1.2.1", 1)];
+
+#[test]
+fn routes_that_share_their_load_alike_share_a_group_which_goes_with_the_last_of_them() {
+    let mut world = World::with_two_uplinks();
+    world.several("192.0.2.0/24", BOTH);
+    world.several("198.51.100.0/24", BOTH);
+    let group = "group via 10.1.1.1 dev swp1, via 10.1.2.1 dev swp2";
+    assert_eq!(
+        world.routes(),
+        [format!("192.0.2.0/24 {group}"), format!("198.51.100.0/24 {group}")]
+    );
+    assert_eq!(world.nexthops(), 3, "two gateways and one group");
+    world.several("192.0.2.0/24", &[]);
+    world.several("198.51.100.0/24", &[]);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn a_link_that_goes_and_comes_back_replaces_the_group_and_writes_no_route() {
+    let mut world = World::with_two_uplinks();
+    world.several("192.0.2.0/24", BOTH);
+    world.several("198.51.100.0/24", &[("10.1.1.1", 3), ("10.1.2.1", 1)]);
+    let before = world.routes();
+    let written = world.routes_written;
+    world.link(2, false);
+    let one = "group via 10.1.1.1 dev swp1";
+    assert_eq!(world.routes(), [format!("192.0.2.0/24 {one}"), format!("198.51.100.0/24 {one}")]);
+    world.link(2, true);
+    assert_eq!(world.routes(), before);
+    assert_eq!(world.routes_written, written);
+}
+
+#[test]
+fn routes_whose_last_way_is_gone_leave_the_kernel_and_come_back_with_it() {
+    let mut world = World::with_two_uplinks();
+    world.several("192.0.2.0/24", BOTH);
+    world.link(1, false);
+    world.link(2, false);
+    assert!(world.kernel.is_empty());
+    assert_eq!(world.fib.unreachable().count(), 2);
+    world.link(2, true);
+    assert_eq!(world.routes(), ["192.0.2.0/24 group via 10.1.2.1 dev swp2"]);
+}
+
+#[test]
+fn weights_are_those_of_the_paths() {
+    let mut world = World::with_two_uplinks();
+    world.several("192.0.2.0/24", &[("10.1.1.1", 2), ("10.1.2.1", 5)]);
+    assert_eq!(
+        world.routes(),
+        ["192.0.2.0/24 group via 10.1.1.1 dev swp1 weight 2, via 10.1.2.1 dev swp2 weight 5"]
+    );
+}
+
+#[test]
+fn a_next_hop_that_is_reached_several_ways_goes_all_of_them() {
+    let mut world = World::with_two_uplinks();
+    world.several("10.0.0.9/32", BOTH);
+    world.best("192.0.2.0/24", Some("10.0.0.9"));
+    let group = "group via 10.1.1.1 dev swp1, via 10.1.2.1 dev swp2";
+    assert_eq!(world.routes(), [format!("10.0.0.9/32 {group}"), format!("192.0.2.0/24 {group}")]);
+    assert_eq!(world.nexthops(), 3, "they share the group");
+    let written = world.routes_written;
+    world.link(1, false);
+    let one = "group via 10.1.2.1 dev swp2";
+    assert_eq!(world.routes(), [format!("10.0.0.9/32 {one}"), format!("192.0.2.0/24 {one}")]);
+    assert_eq!(world.routes_written, written);
+}
+
+#[test]
+fn a_group_whose_users_part_is_no_longer_shared() {
+    let mut world = World::with_two_uplinks();
+    world.several("10.0.0.9/32", BOTH);
+    world.best("192.0.2.0/24", Some("10.0.0.9"));
+    world.best("10.0.0.9/32", Some("10.1.2.1"));
+    assert_eq!(
+        world.routes(),
+        ["10.0.0.9/32 via 10.1.2.1 dev swp2", "192.0.2.0/24 group via 10.1.2.1 dev swp2"]
+    );
+    world.best("10.0.0.9/32", None);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn after_a_restart_groups_have_the_same_numbers() {
+    let mut first = World::with_two_uplinks();
+    first.several("203.0.113.0/24", &[("10.1.1.1", 1), ("10.1.2.1", 2)]);
+    first.several("192.0.2.0/24", BOTH);
+    let mut second = World::with_two_uplinks();
+    for object in first.kernel.values() {
+        second.fib.handle_object(&object.key(), Some(object));
+    }
+    second.several("192.0.2.0/24", BOTH);
+    second.several("203.0.113.0/24", &[("10.1.1.1", 1), ("10.1.2.1", 2)]);
+    assert_eq!(second.kernel, first.kernel);
+}
+
+#[test]
+fn a_number_is_not_given_to_another_thing_while_the_kernel_holds_the_old_one() {
+    let mut world = World::with_two_uplinks();
+    world.several("192.0.2.0/24", BOTH);
+    let held = world.kernel.clone();
+    for object in held.values() {
+        world.fib.handle_object(&object.key(), Some(object));
+    }
+    world.several("192.0.2.0/24", &[]);
+    world.several("192.0.2.0/24", &[("10.1.1.1", 1), ("10.1.2.1", 9)]);
+    let groups = |kernel: &BTreeMap<Key, Object>| {
+        let is_group = |object: &&Object| matches!(object, Object::Nexthop(nexthop) if !nexthop.kind.members().is_empty());
+        kernel.values().filter(is_group).map(Object::key).collect::<Vec<_>>()
+    };
+    assert_ne!(groups(&world.kernel), groups(&held));
+}
+
+#[test]
+fn where_the_driver_takes_no_nexthop_objects_one_of_several_ways_is_written() {
+    let mut world = World::with_two_uplinks();
+    world.fib.set_style(NexthopStyle::Inline);
+    world.several("192.0.2.0/24", BOTH);
+    assert_eq!(world.inline_routes(), ["192.0.2.0/24 via 10.1.1.1 dev swp1"]);
+    world.link(1, false);
+    assert_eq!(world.inline_routes(), ["192.0.2.0/24 via 10.1.2.1 dev swp2"]);
+    world.several("192.0.2.0/24", &[]);
+    assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn routes_that_refer_to_each_other_in_many_ways_are_resolved_in_bounded_time() {
+    let mut world = World::with_two_uplinks();
+    let addresses: Vec<String> = (1..=64).map(|last| format!("10.9.0.{last}")).collect();
+    let all: Vec<(&str, u16)> = addresses.iter().map(|address| (address.as_str(), 1)).collect();
+    for address in &addresses {
+        let next_hops = all.iter().map(|(address, weight)| WeightedNextHop {
+            next_hop: scoped(address),
+            weight: *weight,
+        });
+        let prefix = format!("{address}/32").parse().unwrap();
+        world.fib.handle_best_path(prefix, &next_hops.collect::<Vec<_>>());
+    }
+    world.settle();
+    assert!(world.kernel.is_empty());
+    assert_eq!(world.fib.unreachable().count(), 64);
 }
