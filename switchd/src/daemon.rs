@@ -345,12 +345,14 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
         best_path_events: FAMILIES.into(),
         suppress_fib_pending: config.suppress_fib_pending,
         multipath: config.multipath,
+        graceful_shutdown: config.graceful_shutdown,
         ..SpeakerConfig::new(config.asn, config.router_id)
     }
 }
 
 fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
     let Peer::Address(address) = neighbor.peer;
+    let rules = &neighbor.route_rules;
     NeighborConfig {
         port: config.port,
         passive: neighbor.passive,
@@ -360,6 +362,16 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         auth: neighbor.password.clone().map(Auth::Md5),
         next_hop_self: neighbor.next_hop_self,
         route_reflector_client: neighbor.route_reflector_client,
+        maximum_prefix: rules.maximum_prefix.clone(),
+        advertisement_interval: Duration::from_secs(rules.advertisement_interval.into()),
+        role: rules.role,
+        role_strict: rules.role_strict,
+        allow_own_as: rules.allow_own_as,
+        as_override: rules.as_override,
+        remove_private_as: rules.remove_private_as,
+        as_path_unchanged: rules.as_path_unchanged,
+        next_hop_unchanged: rules.next_hop_unchanged,
+        med_unchanged: rules.med_unchanged,
         ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())
     }
 }

@@ -9,6 +9,7 @@ mod md5;
 mod mrt;
 mod multipath;
 mod redistribution;
+mod rules;
 mod session;
 
 use lab::{Lab, Node, PATIENCE, Result, ensure, eventually, kernel_view};

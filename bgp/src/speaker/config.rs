@@ -125,6 +125,12 @@ pub enum AllowOwnAs {
     Origin,
 }
 
+impl Default for AllowOwnAs {
+    fn default() -> Self {
+        Self::Times(0)
+    }
+}
+
 impl AllowOwnAs {
     pub(crate) fn allows(self, path: AsPath<'_>, ours: Asn) -> bool {
         match self {

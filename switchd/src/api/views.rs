@@ -182,7 +182,10 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
         address: summary.config.address.to_string(),
         remote_as: summary.negotiated.as_ref().map_or(configured_as, |negotiated| negotiated.asn.0),
         local_as: config.asn.0,
-        state: format!("{:?}", summary.state),
+        state: match summary.over_limit {
+            Some(_) => "Idle (PfxCt)".to_owned(),
+            None => summary.state.to_string(),
+        },
         messages_received: summary.messages_received,
         messages_sent: summary.messages_sent,
         state_age_ms: summary.established_since.map(|since| {

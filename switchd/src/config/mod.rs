@@ -13,8 +13,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use bgp::speaker::Multipath;
-use bgp::types::{AfiSafi, Asn, RouterId};
+use bgp::speaker::{AllowOwnAs, MaximumPrefix, Multipath, RemovePrivateAs};
+use bgp::types::{AfiSafi, Asn, Role, RouterId};
 use ipnet::IpNet;
 
 use crate::desired::fib::Bandwidth;
@@ -59,6 +59,8 @@ pub struct Bgp {
     pub non_stop_routing: bool,
     /// How many seconds peers are asked to keep our routes while we restart.
     pub restart_time: u16,
+    /// We are about to go: neighbours are to prefer other ways (RFC 8326).
+    pub graceful_shutdown: bool,
     /// Prefixes to announce.
     pub networks: Vec<IpNet>,
     /// Announce a network only while the kernel has a route to exactly that prefix.
@@ -105,6 +107,33 @@ pub struct Neighbor {
     pub next_hop_self: bool,
     /// Reflect iBGP routes to this peer (RFC 4456).
     pub route_reflector_client: bool,
+    /// Which of its routes are taken, and how it is told ours.
+    pub route_rules: RouteRules,
+}
+
+/// Which routes of a peer are taken, and how it is told ours.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct RouteRules {
+    /// Most routes of a family.
+    pub maximum_prefix: Vec<MaximumPrefix>,
+    /// Seconds between two announcements, at least.
+    pub advertisement_interval: u16,
+    /// What we are to it (RFC 9234).
+    pub role: Option<Role>,
+    /// It has to say its role.
+    pub role_strict: bool,
+    /// When its paths may have our own AS number.
+    pub allow_own_as: AllowOwnAs,
+    /// Put our AS number in the place of its own.
+    pub as_override: bool,
+    /// Do not tell it private AS numbers.
+    pub remove_private_as: Option<RemovePrivateAs>,
+    /// Do not put our AS number in front.
+    pub as_path_unchanged: bool,
+    /// Do not put our address in the place of the next hop.
+    pub next_hop_unchanged: bool,
+    /// Tell it also the MED of a third AS.
+    pub med_unchanged: bool,
 }
 
 /// Who a neighbour is.

@@ -1,5 +1,7 @@
 use std::path::Path;
 
+use bgp::speaker::LimitAction;
+
 use super::*;
 
 const SMALLEST: &str = r#"
@@ -99,6 +101,70 @@ fn a_neighbor_configured_twice_is_refused_at_the_second() {
         message.contains("switchd.toml:18:11: neighbor 192.0.2.2 is configured twice"),
         "{message}"
     );
+}
+
+/// The rules of the neighbour of the smallest config with these keys.
+fn rules(keys: &str) -> Result<RouteRules, String> {
+    let bgp = parse(&SMALLEST.replace("passive = false", keys))?.bgp.expect("has bgp");
+    Ok(bgp.neighbors[0].route_rules.clone())
+}
+
+#[test]
+fn rules_for_routes_are_read() {
+    assert_eq!(rules("passive = false").expect("accepted"), RouteRules::default());
+    let limit = |family, limit, warning, action| MaximumPrefix { family, limit, warning, action };
+    let rules = rules(
+        "role = \"customer\"\nrole-strict = true\nallowas-in = \"origin\"\nas-override = true\n\
+         remove-private-as = { all = true }\nattribute-unchanged = [\"next-hop\", \"med\"]\n\
+         advertisement-interval = 5\n\
+         maximum-prefix.ipv4-unicast = { limit = 1000 }\n\
+         maximum-prefix.l2vpn-evpn = { limit = 9, warning = 50, action = \"restart\", restart-after = 2 }",
+    )
+    .expect("accepted");
+    let restart = LimitAction::Restart(Duration::from_secs(120));
+    assert_eq!(
+        rules.maximum_prefix,
+        [
+            limit(AfiSafi::IPV4_UNICAST, 1000, 75, LimitAction::Teardown),
+            limit(AfiSafi::L2VPN_EVPN, 9, 50, restart),
+        ]
+    );
+    assert_eq!((rules.role, rules.role_strict), (Some(Role::Customer), true));
+    assert_eq!(rules.allow_own_as, AllowOwnAs::Origin);
+    assert_eq!(rules.remove_private_as, Some(RemovePrivateAs { all: true, replace: false }));
+    assert!(rules.as_override && rules.next_hop_unchanged && rules.med_unchanged);
+    assert!(!rules.as_path_unchanged);
+    assert_eq!(rules.advertisement_interval, 5);
+}
+
+#[test]
+fn rules_that_cannot_be_meant_are_refused_where_they_stand() {
+    for (keys, want) in [
+        ("role = \"boss\"", "12:8: unknown role \"boss\"; ours towards the neighbor is one of"),
+        ("role-strict = true", "12:15: role-strict asks the neighbor for its role"),
+        ("allowas-in = 11", "12:14: allowas-in is how often"),
+        ("maximum-prefix.ipv4-unicast = { limit = 0 }", "12:41: limit is 0"),
+        (
+            "maximum-prefix.ipv4-unicast = { limit = 1, warning = 101 }",
+            "12:54: warning is 101 %; it must be 1 to 100 %",
+        ),
+        (
+            "maximum-prefix.ipv4-unicast = { limit = 1, action = \"restart\" }",
+            "12:53: action \"restart\" needs a time: restart-after = MINUTES",
+        ),
+        (
+            "maximum-prefix.ipv4-unicast = { limit = 1, restart-after = 1 }",
+            "12:60: restart-after belongs to action = \"restart\"",
+        ),
+        (
+            "maximum-prefix.ipv4-unicast = { limit = 1, action = \"panic\" }",
+            "12:53: unknown action \"panic\"",
+        ),
+        ("maximum-prefix.evpn = { limit = 1 }", "unknown field `evpn`"),
+    ] {
+        let message = rules(keys).expect_err("must be refused");
+        assert!(message.contains(want), "{keys}: {message}");
+    }
 }
 
 /// A group, and a member of it with `keys` of its own.

@@ -40,6 +40,8 @@ pub(super) struct BgpTable {
     non_stop_routing: bool,
     restart_time: Option<Spanned<u16>>,
     #[serde(default)]
+    graceful_shutdown: bool,
+    #[serde(default)]
     networks: Vec<Spanned<String>>,
     #[serde(default)]
     import_check: bool,
@@ -102,6 +104,7 @@ impl BgpTable {
             restart_time: self.restart_time.map_or(Ok(RESTART_TIME), |value| {
                 in_range(value, "restart-time", 1..=MAX_RESTART_TIME)
             })?,
+            graceful_shutdown: self.graceful_shutdown,
             networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
             import_check: self.import_check,
             redistribute: check_redistribute(self.redistribute)?,

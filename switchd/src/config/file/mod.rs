@@ -7,6 +7,7 @@ mod metrics;
 mod multipath;
 mod neighbor;
 mod redistribute;
+mod route_rules;
 mod transport;
 mod value;
 

@@ -9,9 +9,13 @@ use bgp::types::AfiSafi;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::route_rules::{
+    AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
+    check_role, check_role_strict,
+};
 use super::value::{check_asn, check_hold_time, refuse};
 use super::{Refusal, transport};
-use crate::config::{Neighbor, Peer, RemoteAs};
+use crate::config::{Neighbor, Peer, RemoteAs, RouteRules};
 
 /// Every key may be left to the peer group.
 #[derive(Deserialize)]
@@ -35,6 +39,14 @@ pub(super) struct NeighborTable {
     password_file: Option<Spanned<PathBuf>>,
     next_hop_self: Option<bool>,
     route_reflector_client: Option<bool>,
+    maximum_prefix: Option<MaximumPrefixTable>,
+    advertisement_interval: Option<u16>,
+    role: Option<Spanned<String>>,
+    role_strict: Option<Spanned<bool>>,
+    allowas_in: Option<Spanned<AllowOwnAsValue>>,
+    as_override: Option<bool>,
+    remove_private_as: Option<RemovePrivateAsTable>,
+    attribute_unchanged: Option<Vec<Unchanged>>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -163,6 +175,14 @@ impl NeighborTable {
                 .or_else(|| group.password_file.clone().filter(|_| !has_password)),
             next_hop_self: self.next_hop_self.or(group.next_hop_self),
             route_reflector_client: self.route_reflector_client.or(group.route_reflector_client),
+            maximum_prefix: own_or(self.maximum_prefix, &group.maximum_prefix),
+            advertisement_interval: self.advertisement_interval.or(group.advertisement_interval),
+            role: own_or(self.role, &group.role),
+            role_strict: own_or(self.role_strict, &group.role_strict),
+            allowas_in: own_or(self.allowas_in, &group.allowas_in),
+            as_override: self.as_override.or(group.as_override),
+            remove_private_as: self.remove_private_as.or(group.remove_private_as),
+            attribute_unchanged: own_or(self.attribute_unchanged, &group.attribute_unchanged),
         }
     }
 
@@ -188,6 +208,20 @@ impl NeighborTable {
                 ),
             ));
         };
+        let role = self.role.map(check_role).transpose()?;
+        let unchanged = self.attribute_unchanged.unwrap_or_default();
+        let route_rules = RouteRules {
+            maximum_prefix: self.maximum_prefix.map_or(Ok(Vec::new()), |table| table.check())?,
+            advertisement_interval: self.advertisement_interval.unwrap_or(0),
+            role,
+            role_strict: check_role_strict(self.role_strict, role)?,
+            allow_own_as: self.allowas_in.map(check_allow_own_as).transpose()?.unwrap_or_default(),
+            as_override: self.as_override.unwrap_or(false),
+            remove_private_as: self.remove_private_as.map(Into::into),
+            as_path_unchanged: unchanged.contains(&Unchanged::AsPath),
+            next_hop_unchanged: unchanged.contains(&Unchanged::NextHop),
+            med_unchanged: unchanged.contains(&Unchanged::Med),
+        };
         Ok(Neighbor {
             peer,
             peer_group: self.peer_group.map(Spanned::into_inner),
@@ -204,6 +238,7 @@ impl NeighborTable {
             password: transport::check_password(self.password, self.password_file)?,
             next_hop_self: self.next_hop_self.unwrap_or(false),
             route_reflector_client: self.route_reflector_client.unwrap_or(false),
+            route_rules,
         })
     }
 }
