@@ -147,13 +147,14 @@ fn told_by(asn: u32, next_hop: Ipv4Addr, attributes: &[u8]) -> Vec<u8> {
     out
 }
 
-/// One sequence of all AS numbers: a set is not for sending any more (RFC 9774), and 177 routes have one.
+/// One sequence of all AS numbers: a set is not for sending any more (RFC 9774), and 177 routes have one; four have AS 0
+/// in their path (RFC 7607).
 fn prepended(asn: u32, mut path: &[u8]) -> Vec<u8> {
     let mut numbers = vec![asn];
     while let [_, count, rest @ ..] = path {
         let (segment, rest) = rest.split_at(usize::from(*count) * 4);
         let asns = segment.as_chunks::<4>().0.iter().map(|octets| u32::from_be_bytes(*octets));
-        numbers.extend(asns);
+        numbers.extend(asns.filter(|asn| *asn != 0));
         path = rest;
     }
     sequence(&numbers)

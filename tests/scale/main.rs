@@ -16,15 +16,19 @@ use std::{env, process::ExitCode};
 
 use lab::{LabError, Result, require};
 
+use device::Kind;
 use report::Report;
 use scenario::{SCENARIOS, Scenario, Size};
 
-const USAGE: &str = "usage: scale [--rounds N] [--smoke] [--json FILE] [SCENARIO...]";
+const USAGE: &str =
+    "usage: scale [--rounds N] [--smoke] [--device NAME] [--json FILE] [SCENARIO...]";
 
 struct Options {
     scenarios: Vec<&'static Scenario>,
     rounds: usize,
     size: Size,
+    /// Only this one, to look at it closely; bars that compare are then not met.
+    device: Option<String>,
     json: Option<String>,
 }
 
@@ -41,7 +45,8 @@ fn main() -> ExitCode {
 
 fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
     let wrong = |what: String| LabError::Unexpected(format!("{what}\n{USAGE}"));
-    let mut options = Options { scenarios: Vec::new(), rounds: 3, size: Size::Full, json: None };
+    let mut options =
+        Options { scenarios: Vec::new(), rounds: 3, size: Size::Full, device: None, json: None };
     while let Some(word) = arguments.next() {
         match word.as_str() {
             "--smoke" => (options.size, options.rounds) = (Size::Smoke, 1),
@@ -49,6 +54,7 @@ fn options(mut arguments: impl Iterator<Item = String>) -> Result<Options> {
                 let rounds = arguments.next().and_then(|text| text.parse().ok());
                 options.rounds = rounds.ok_or_else(|| wrong("--rounds needs a number".into()))?;
             }
+            "--device" => options.device = arguments.next(),
             "--json" => options.json = arguments.next(),
             name => {
                 let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name);
@@ -86,7 +92,9 @@ fn run(options: &Options) -> Result<bool> {
 fn measure(scenario: &'static Scenario, options: &Options) -> Result<Report> {
     let mut report = Report::new(scenario);
     for round in 1..=options.rounds {
-        for device in scenario.devices {
+        let is_wanted =
+            |device: &&Kind| options.device.as_ref().is_none_or(|name| *name == device.to_string());
+        for device in scenario.devices.iter().filter(is_wanted) {
             eprintln!("{}: round {round} of {}, {device}", scenario.name, options.rounds);
             for figures in (scenario.run)(*device, options.size)? {
                 report.add(*device, figures);

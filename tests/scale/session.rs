@@ -23,7 +23,7 @@ use nix::{
 use std::hash::BuildHasher;
 
 /// How long a device may take to tell everything.
-const DEADLINE: Duration = Duration::from_secs(300);
+const DEADLINE: Duration = Duration::from_secs(120);
 const HEADER: usize = 19;
 const OPEN: u8 = 1;
 const UPDATE: u8 = 2;
