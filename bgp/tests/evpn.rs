@@ -189,6 +189,21 @@ fn best_paths_are_reported_only_for_the_families_asked_for() {
 }
 
 #[test]
+fn who_asks_for_best_paths_later_is_told_all_that_there_are_and_those_that_come() {
+    let mut quiet = config(65_002, 2);
+    quiet.best_path_events = Vec::new();
+    let mut network = pair::pair_of(config(65_001, 1), quiet, &[EVPN]);
+    network.announce(0, mac(1, 1));
+    network.announce(0, mac(1, 2));
+    network.withdraw(0, &mac_key(1, 2));
+    assert!(network.nodes[1].best.is_empty());
+    network.nodes[1].speaker.report_best_paths(EVPN);
+    network.announce(0, mac(1, 3));
+    let told: Vec<_> = network.nodes[1].best.keys().cloned().collect();
+    assert_eq!(told, [mac_key(1, 1), mac_key(1, 3)]);
+}
+
+#[test]
 fn ten_thousand_macs_go_through_a_spine_and_back_out() {
     let mut network = fabric();
     let key = |number: u16| {

@@ -29,9 +29,11 @@ use crate::reconcile::Reconciler;
 /// While there is something to write, flags are read at most this often: programming comes first.
 const READ_WHILE_WRITING: Duration = Duration::from_secs(1);
 
-/// Families whose best paths have consequences here.
+/// Families that we speak.
 pub const FAMILIES: [AfiSafi; 3] =
     [AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST, AfiSafi::L2VPN_EVPN];
+
+const UNICAST_FAMILIES: [AfiSafi; 2] = [AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST];
 
 /// What the BGP speaker is to originate from now on, or no longer.
 #[derive(Debug, Default)]
@@ -67,6 +69,10 @@ pub struct Core {
     last_write: Instant,
     /// The latest word on each route, so that no order between two words can be lost.
     originations: BTreeMap<RouteKey, Option<Route>>,
+    /// Families whose best paths have consequences here, and of which BGP has not been asked to tell them.
+    wanted: BTreeSet<AfiSafi>,
+    /// The kernel has had a VXLAN device: EVPN routes have been asked for.
+    has_vxlan: bool,
     /// Families whose best paths are not decided yet after the start. Leftovers are swept when it is empty.
     undecided: HashSet<AfiSafi>,
     snapshot_due: bool,
@@ -99,6 +105,10 @@ impl Core {
             last_read: now,
             last_write: now,
             originations: BTreeMap::new(),
+            wanted: bgp
+                .filter(|bgp| bgp.fib)
+                .map_or_else(BTreeSet::new, |_| UNICAST_FAMILIES.into()),
+            has_vxlan: false,
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
             snapshot_due: false,
             profile_due: false,
@@ -268,6 +278,12 @@ impl Core {
         Some(originations)
     }
 
+    /// Families whose best paths BGP is to tell from now on. Where nothing follows from them they cost nothing: a spine
+    /// without VXLAN devices, a route reflector that installs no routes.
+    pub fn poll_wanted(&mut self) -> BTreeSet<AfiSafi> {
+        std::mem::take(&mut self.wanted)
+    }
+
     /// What BGP is to know of its best paths: which of them forward.
     pub fn poll_fib_reports(&mut self, now: Instant) -> Vec<FibReport> {
         let accepted = self.reconciler.poll_accepted();
@@ -351,6 +367,13 @@ impl Core {
 
     fn handle_changed(&mut self, key: Key, now: Instant) {
         let object = self.model.get(&key);
+        if !self.has_vxlan
+            && let Some(Object::Link(link)) = &object
+            && link.vxlan().is_some()
+        {
+            self.has_vxlan = true;
+            self.wanted.insert(AfiSafi::L2VPN_EVPN);
+        }
         self.profile_due |= self.ledger.handle_object(&key, object.as_ref(), &self.model, now);
         self.gateway.handle_object(&key, object.as_ref());
         self.networks.handle_object(&key, object.as_ref());

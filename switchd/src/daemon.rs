@@ -208,6 +208,11 @@ async fn act(
         let _ = threads.kernel.send(ToKernel::Read(keys));
     }
     write(core);
+    for family in core.poll_wanted() {
+        if let Some(bgp) = bgp {
+            let _ = bgp.with(move |speaker, _| speaker.report_best_paths(family)).await;
+        }
+    }
     if let (Some(originations), Some(bgp)) = (core.poll_originations(), bgp) {
         write_down(&originations, journal);
         let Originations { announce, withdraw } = originations;
@@ -260,6 +265,9 @@ fn start_bgp(
 ) -> Result<(bgp::net::Handle, mpsc::Receiver<Vec<bgp::speaker::Event>>), DaemonError> {
     let now = Instant::now();
     let mut speaker = Speaker::new(speaker_config(config, restarting), now);
+    for family in core.poll_wanted() {
+        speaker.report_best_paths(family);
+    }
     for neighbor in &config.neighbors {
         let refused = |error: NeighborError| DaemonError::Neighbor {
             peer: neighbor.peer.clone(),
@@ -342,7 +350,6 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
             ..GracefulRestartConfig::default()
         }),
         restarting,
-        best_path_events: FAMILIES.into(),
         suppress_fib_pending: config.suppress_fib_pending,
         multipath: config.multipath,
         graceful_shutdown: config.graceful_shutdown,

@@ -254,6 +254,17 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    /// From now on best paths are reported, beginning with all that there are.
+    pub(crate) fn report_all(&mut self) {
+        self.changed.get_or_insert_default();
+        for id in 0..self.destinations.len() {
+            let Ok(id) = DestinationId::try_from(id) else { return };
+            if !self.destinations[id as usize].paths.is_empty() {
+                self.report(id);
+            }
+        }
+    }
+
     /// The next best path that changed since it was last reported, or shares its load with others now: `None` inside if
     /// there is none any more. With a token, if neighbours are told of it only after [`Self::handle_fib`].
     pub(crate) fn poll_changed(&mut self) -> Option<Changed<F>> {

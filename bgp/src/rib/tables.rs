@@ -93,6 +93,7 @@ pub(crate) trait AnyTable {
     fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers);
     fn mark_stale(&mut self, source: Source);
     fn has_changes(&self) -> bool;
+    fn report_all(&mut self);
     fn owe_answers(&mut self);
     fn give_up_on_answers(&mut self) -> usize;
 }
@@ -164,6 +165,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn has_changes(&self) -> bool {
         Self::has_changes(self)
+    }
+
+    fn report_all(&mut self) {
+        Self::report_all(self);
     }
 
     fn owe_answers(&mut self) {

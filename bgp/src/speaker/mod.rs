@@ -306,6 +306,14 @@ impl Speaker {
         }
     }
 
+    /// From now on best paths of this family are [events](Event::BestPath), beginning with all that there are: for who
+    /// had no use for them before ([`SpeakerConfig::best_path_events`]), or has lost them.
+    pub fn report_best_paths(&mut self, family: AfiSafi) {
+        if let Some(table) = self.tables.get_mut(family) {
+            table.report_all();
+        }
+    }
+
     /// An answer to [`Event::BestPath`], for a speaker that tells neighbours only what forwards
     /// ([`SpeakerConfig::suppress_fib_pending`]): what became of the route in the kernel or in hardware.
     ///

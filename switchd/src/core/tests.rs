@@ -290,6 +290,21 @@ fn a_vxlan_device_that_vanishes_takes_its_entries_along_and_leaves_no_retries() 
 }
 
 #[test]
+fn evpn_routes_are_asked_for_when_the_first_vxlan_device_comes_and_unicast_routes_only_for_a_fib() {
+    let config = "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\nfib = false\n";
+    let config = Config::parse(config, std::path::Path::new("test")).unwrap();
+    let mut core = Core::new(&config, Model::default(), None, Instant::now());
+    assert_eq!(core.poll_wanted(), [].into());
+    let vxlan = LinkKind::Vxlan(Vxlan::new(Vni::try_from(100).unwrap(), OWN.into()));
+    let vxlan = Object::Link(Link::new(VXLAN, "vxlan100", vxlan));
+    core.handle_notifications(vec![Notification::New(vxlan)], Instant::now());
+    assert_eq!(core.poll_wanted(), [AfiSafi::L2VPN_EVPN].into());
+    assert_eq!(core.poll_wanted(), [].into());
+    let mut leaf = World::new(|kernel| kernel);
+    assert_eq!(leaf.core.poll_wanted(), FAMILIES.into());
+}
+
+#[test]
 fn a_route_that_goes_and_comes_back_before_anyone_asks_is_announced() {
     let mut world = World::new(|kernel| kernel).converged();
     let down = Object::Link(Link {
