@@ -379,6 +379,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         as_path_unchanged: rules.as_path_unchanged,
         next_hop_unchanged: rules.next_hop_unchanged,
         med_unchanged: rules.med_unchanged,
+        policy: neighbor.policy.clone(),
         ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())
     }
 }

@@ -7,12 +7,14 @@ mod file;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use bgp::policy::{NeighborPolicy, PrefixList, RouteMap};
 use bgp::speaker::{AllowOwnAs, MaximumPrefix, Multipath, RemovePrivateAs};
 use bgp::types::{AfiSafi, Asn, Role, RouterId};
 use ipnet::IpNet;
@@ -26,6 +28,8 @@ pub struct Config {
     pub bgp: Option<Bgp>,
     /// EVPN policy.
     pub evpn: Evpn,
+    /// Lists and route maps, by their names.
+    pub policies: Policies,
     /// Metrics over HTTP, if they are wanted.
     pub metrics: Option<Metrics>,
 }
@@ -107,6 +111,8 @@ pub struct Neighbor {
     pub next_hop_self: bool,
     /// Reflect iBGP routes to this peer (RFC 4456).
     pub route_reflector_client: bool,
+    /// What is taken from it and what it is told.
+    pub policy: NeighborPolicy,
     /// Which of its routes are taken, and how it is told ours.
     pub route_rules: RouteRules,
 }
@@ -178,6 +184,20 @@ pub enum RouteSource {
 pub struct Evpn {
     /// Every VNI found in the kernel is advertised.
     pub advertise_all_vni: bool,
+}
+
+/// Prefix lists by their names.
+pub type PrefixLists = BTreeMap<String, Arc<PrefixList>>;
+/// Route maps by their names.
+pub type RouteMaps = BTreeMap<String, Arc<RouteMap>>;
+
+/// What neighbours and redistribution refer to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Policies {
+    /// `[[policy.prefix-list]]`.
+    pub prefix_lists: PrefixLists,
+    /// `[[policy.route-map]]`. Each holds the lists and maps that it refers to.
+    pub route_maps: RouteMaps,
 }
 
 /// Metrics for Prometheus.

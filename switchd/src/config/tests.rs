@@ -65,7 +65,11 @@ fn values_that_cannot_be_meant_are_refused_where_they_stand() {
     for (from, to, want) in [
         ("65001", "0", "3:7: AS number 0 is reserved"),
         ("\"192.0.2.1\"", "\"0.0.0.0\"", "4:13: router-id 0.0.0.0 is not valid"),
-        ("\"datacenter\"", "\"traditional\"", "6:11: profile \"traditional\" needs routing policy"),
+        (
+            "\"datacenter\"",
+            "\"traditonal\"",
+            "6:11: unknown profile \"traditonal\"; use \"datacenter\" or",
+        ),
         ("65002", "\"extrenal\"", "10:13: remote-as \"extrenal\" is neither"),
         ("\"l2vpn-evpn\"", "\"evpn\"", "11:29: unknown address family 'evpn'"),
         ("passive = false", "hold-time = 2", "12:13: hold-time is 2 s; it must be 3 to 65535 s"),

@@ -11,10 +11,10 @@ use toml::Spanned;
 use super::Refusal;
 use super::bmp_station::{BmpStationTable, check_stations};
 use super::multipath::{BandwidthWord, bandwidth, check_multipath};
-use super::neighbor::{NeighborTable, check_neighbors};
+use super::neighbor::{NeighborPolicies, NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
 use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
-use crate::config::Bgp;
+use crate::config::{Bgp, RouteMaps};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -30,6 +30,7 @@ pub(super) struct BgpTable {
     bestpath_multipath_relax: bool,
     bestpath_bandwidth: Option<BandwidthWord>,
     profile: Option<Spanned<String>>,
+    ebgp_requires_policy: Option<bool>,
     port: Option<Spanned<u16>>,
     listen: Option<Vec<IpAddr>>,
     hold_time: Option<Spanned<u16>>,
@@ -57,16 +58,25 @@ pub(super) struct BgpTable {
 
 /// IANA's port for BGP (RFC 4271 §8.2.1).
 const BGP_PORT: u16 = 179;
-/// FRR's profile `datacenter`: hold time 9 s, keepalive 3 s, connect retry 10 s.
-const DATACENTER_HOLD_TIME: u16 = 9;
-const DATACENTER_CONNECT_RETRY: u16 = 10;
+/// What FRR's profiles differ in here. The keepalive interval is a third of the hold time.
+#[derive(Clone, Copy)]
+struct Profile {
+    hold_time: u16,
+    connect_retry: u16,
+    ebgp_requires_policy: bool,
+}
+
+const DATACENTER: Profile =
+    Profile { hold_time: 9, connect_retry: 10, ebgp_requires_policy: false };
+const TRADITIONAL: Profile =
+    Profile { hold_time: 180, connect_retry: 120, ebgp_requires_policy: true };
 /// FRR's default restart time (RFC 4724 gives it 12 bits).
 const RESTART_TIME: u16 = 120;
 const MAX_RESTART_TIME: u16 = 4095;
 
 impl BgpTable {
-    pub(super) fn check(self) -> Result<Bgp, Refusal> {
-        check_profile(self.profile)?;
+    pub(super) fn check(self, route_maps: &RouteMaps) -> Result<Bgp, Refusal> {
+        let profile = check_profile(self.profile)?;
         let asn = check_asn(*self.asn.get_ref(), &self.asn.span())?;
         let router_id = *self.router_id.get_ref();
         if router_id.is_unspecified() {
@@ -75,7 +85,9 @@ impl BgpTable {
                 "router-id 0.0.0.0 is not valid (RFC 6286); use the loopback address",
             ));
         }
-        let neighbors = check_neighbors(self.neighbor, &self.peer_group)?;
+        let requires_policy = self.ebgp_requires_policy.unwrap_or(profile.ebgp_requires_policy);
+        let policies = NeighborPolicies { route_maps, required: requires_policy };
+        let neighbors = check_neighbors(self.neighbor, &self.peer_group, &policies)?;
         let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
         Ok(Bgp {
             asn,
@@ -92,10 +104,10 @@ impl BgpTable {
             listen: self.listen.unwrap_or_else(|| {
                 vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
             }),
-            hold_time: self.hold_time.map_or(Ok(DATACENTER_HOLD_TIME), check_hold_time)?,
+            hold_time: self.hold_time.map_or(Ok(profile.hold_time), check_hold_time)?,
             connect_retry: self
                 .connect_retry
-                .map_or(Ok(DATACENTER_CONNECT_RETRY), |value| {
+                .map_or(Ok(profile.connect_retry), |value| {
                     in_range(value, "connect-retry", 1..=u16::MAX)
                 })
                 .map(|seconds| Duration::from_secs(seconds.into()))?,
@@ -125,20 +137,15 @@ fn check_suppress_fib_pending(value: Option<Spanned<bool>>, fib: bool) -> Result
     }
 }
 
-fn check_profile(profile: Option<Spanned<String>>) -> Result<(), Refusal> {
-    match profile {
-        None => Ok(()),
-        Some(name) => match name.get_ref().as_str() {
-            "datacenter" => Ok(()),
-            "traditional" => Err(refuse(
-                &name.span(),
-                "profile \"traditional\" needs routing policy (RFC 8212), which this release does not have; use \"datacenter\"",
-            )),
-            other => Err(refuse(
-                &name.span(),
-                &format!("unknown profile \"{other}\"; use \"datacenter\""),
-            )),
-        },
+fn check_profile(profile: Option<Spanned<String>>) -> Result<Profile, Refusal> {
+    let Some(name) = profile else { return Ok(DATACENTER) };
+    match name.get_ref().as_str() {
+        "datacenter" => Ok(DATACENTER),
+        "traditional" => Ok(TRADITIONAL),
+        other => Err(refuse(
+            &name.span(),
+            &format!("unknown profile \"{other}\"; use \"datacenter\" or \"traditional\""),
+        )),
     }
 }
 

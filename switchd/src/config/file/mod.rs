@@ -6,6 +6,7 @@ mod evpn;
 mod metrics;
 mod multipath;
 mod neighbor;
+mod policy;
 mod redistribute;
 mod route_rules;
 mod transport;
@@ -16,6 +17,7 @@ use serde::Deserialize;
 use self::bgp::BgpTable;
 use self::evpn::EvpnTable;
 use self::metrics::MetricsTable;
+use self::policy::PolicyTable;
 use super::Config;
 
 /// What is wrong, and the byte where it is.
@@ -38,14 +40,18 @@ struct File {
     bgp: Option<BgpTable>,
     #[serde(default)]
     evpn: EvpnTable,
+    #[serde(default)]
+    policy: PolicyTable,
     metrics: Option<MetricsTable>,
 }
 
 impl File {
     fn check(self) -> Result<Config, Refusal> {
+        let policies = self.policy.check()?;
         Ok(Config {
-            bgp: self.bgp.map(BgpTable::check).transpose()?,
+            bgp: self.bgp.map(|bgp| bgp.check(&policies.route_maps)).transpose()?,
             evpn: self.evpn.check(),
+            policies,
             metrics: self.metrics.map(MetricsTable::check).transpose()?,
         })
     }

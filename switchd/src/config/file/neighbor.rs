@@ -1,21 +1,25 @@
 //! `[[bgp.neighbor]]` and `[[bgp.peer-group]]`: the same keys, but for who is meant.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
+use bgp::policy::{NeighborPolicy, RouteMap};
 use bgp::types::AfiSafi;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::policy::unknown;
 use super::route_rules::{
     AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
     check_role, check_role_strict,
 };
 use super::value::{check_asn, check_hold_time, refuse};
 use super::{Refusal, transport};
-use crate::config::{Neighbor, Peer, RemoteAs, RouteRules};
+use crate::config::{Neighbor, Peer, RemoteAs, RouteMaps, RouteRules};
 
 /// Every key may be left to the peer group.
 #[derive(Deserialize)]
@@ -47,6 +51,23 @@ pub(super) struct NeighborTable {
     as_override: Option<bool>,
     remove_private_as: Option<RemovePrivateAsTable>,
     attribute_unchanged: Option<Vec<Unchanged>>,
+    import: Option<Spanned<PolicyValue>>,
+    export: Option<Spanned<PolicyValue>>,
+}
+
+/// A route map for all families, or one for each.
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "the name of a route-map, or a table of families and names")]
+enum PolicyValue {
+    All(String),
+    PerFamily(BTreeMap<String, String>),
+}
+
+/// What the policies of neighbours refer to.
+pub(super) struct NeighborPolicies<'a> {
+    pub(super) route_maps: &'a RouteMaps,
+    /// Without one, nothing passes on external sessions (RFC 8212).
+    pub(super) required: bool,
 }
 
 #[derive(Clone, Deserialize)]
@@ -60,13 +81,14 @@ enum RemoteAsValue {
 pub(super) fn check_neighbors(
     neighbors: Vec<Spanned<NeighborTable>>,
     groups: &[Spanned<NeighborTable>],
+    policies: &NeighborPolicies<'_>,
 ) -> Result<Vec<Neighbor>, Refusal> {
     check_groups(groups)?;
     let mut checked: Vec<Neighbor> = Vec::with_capacity(neighbors.len());
     for table in neighbors {
         let span = table.span();
         let (peer, place) = table.get_ref().peer(&span)?;
-        let neighbor = table.into_inner().inherit_from(groups)?.check(peer, &span)?;
+        let neighbor = table.into_inner().inherit_from(groups)?.check(peer, &span, policies)?;
         if checked.iter().any(|known| known.peer == neighbor.peer) {
             return Err(refuse(
                 &place,
@@ -183,10 +205,17 @@ impl NeighborTable {
             as_override: self.as_override.or(group.as_override),
             remove_private_as: self.remove_private_as.or(group.remove_private_as),
             attribute_unchanged: own_or(self.attribute_unchanged, &group.attribute_unchanged),
+            import: own_or(self.import, &group.import),
+            export: own_or(self.export, &group.export),
         }
     }
 
-    fn check(self, peer: Peer, table: &Range<usize>) -> Result<Neighbor, Refusal> {
+    fn check(
+        self,
+        peer: Peer,
+        table: &Range<usize>,
+        policies: &NeighborPolicies<'_>,
+    ) -> Result<Neighbor, Refusal> {
         let is_ipv4 = peer.is_ipv4();
         if let Some(local) = &self.local_address
             && local.get_ref().is_ipv4() != is_ipv4
@@ -222,6 +251,7 @@ impl NeighborTable {
             next_hop_unchanged: unchanged.contains(&Unchanged::NextHop),
             med_unchanged: unchanged.contains(&Unchanged::Med),
         };
+        let policy = policies.check(self.import, self.export, &families)?;
         Ok(Neighbor {
             peer,
             peer_group: self.peer_group.map(Spanned::into_inner),
@@ -239,7 +269,53 @@ impl NeighborTable {
             next_hop_self: self.next_hop_self.unwrap_or(false),
             route_reflector_client: self.route_reflector_client.unwrap_or(false),
             route_rules,
+            policy,
         })
+    }
+}
+
+impl NeighborPolicies<'_> {
+    fn check(
+        &self,
+        import: Option<Spanned<PolicyValue>>,
+        export: Option<Spanned<PolicyValue>>,
+        families: &[AfiSafi],
+    ) -> Result<NeighborPolicy, Refusal> {
+        let mut policy = NeighborPolicy { required: self.required, ..NeighborPolicy::default() };
+        for (family, map) in self.check_direction(import, families)? {
+            policy.families.entry(family).or_default().import = Some(map);
+        }
+        for (family, map) in self.check_direction(export, families)? {
+            policy.families.entry(family).or_default().export = Some(map);
+        }
+        Ok(policy)
+    }
+
+    fn check_direction(
+        &self,
+        value: Option<Spanned<PolicyValue>>,
+        families: &[AfiSafi],
+    ) -> Result<Vec<(AfiSafi, Arc<RouteMap>)>, Refusal> {
+        let Some(value) = value else { return Ok(Vec::new()) };
+        let span = value.span();
+        let look_up = |name| {
+            let name = Spanned::new(span.clone(), name);
+            let map = self.route_maps.get(name.get_ref());
+            map.cloned().ok_or_else(|| unknown("route-map", &name, self.route_maps.keys()))
+        };
+        match value.into_inner() {
+            PolicyValue::All(name) => {
+                let map = look_up(name)?;
+                Ok(families.iter().map(|family| (*family, Arc::clone(&map))).collect())
+            }
+            PolicyValue::PerFamily(names) => names
+                .into_iter()
+                .map(|(family, name)| {
+                    let family = check_family(Spanned::new(span.clone(), family))?;
+                    Ok((family, look_up(name)?))
+                })
+                .collect(),
+        }
     }
 }
 

@@ -58,9 +58,8 @@ impl PrefixListTable {
                 le: entry.le,
             });
         }
-        let list = PrefixList::new(self.name.get_ref().clone(), rules).map_err(|error| {
-            refuse(&span_of(&self.entries, error.entry()), &error.to_string())
-        })?;
+        let list = PrefixList::new(self.name.get_ref().clone(), rules)
+            .map_err(|error| refuse(&span_of(&self.entries, error.entry()), &error.to_string()))?;
         insert("prefix-list", self.name, Arc::new(list), &mut lists.prefix)
     }
 }
@@ -148,7 +147,10 @@ impl AsPathListTable {
             entries.map(|entry| (entry.action.into(), entry.regex.get_ref().clone())).collect();
         let list = AsPathList::new(self.name.get_ref().clone(), entries).map_err(|error| {
             let span = self.entries.get(error.entry).map_or(0..0, |entry| entry.regex.span());
-            refuse(&span, &format!("{error}; _ stands for a border between AS numbers, as in \"_65001_\""))
+            refuse(
+                &span,
+                &format!("{error}; _ stands for a border between AS numbers, as in \"_65001_\""),
+            )
         })?;
         insert("as-path-list", self.name, Arc::new(list), &mut lists.as_path)
     }

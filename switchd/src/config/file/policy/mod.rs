@@ -126,3 +126,6 @@ fn next_sequence(given: Option<u32>, before: &mut u32, step: u32) -> u32 {
     *before = given.unwrap_or_else(|| before.saturating_add(step));
     *before
 }
+
+#[cfg(test)]
+mod tests;

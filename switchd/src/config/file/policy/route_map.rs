@@ -51,7 +51,8 @@ pub(super) fn check(tables: &[RouteMapTable], lists: &Lists) -> Result<RouteMaps
     for table in tables {
         super::insert("route-map", table.name.clone(), table, &mut by_name)?;
     }
-    let mut checker = Checker { tables: by_name, lists, done: RouteMaps::new(), callers: Vec::new() };
+    let mut checker =
+        Checker { tables: by_name, lists, done: RouteMaps::new(), callers: Vec::new() };
     for table in tables {
         checker.check(table)?;
     }
@@ -81,9 +82,8 @@ impl<'a> Checker<'a> {
             entries.push(self.check_entry(entry, sequence)?);
         }
         self.callers.pop();
-        let map = RouteMap::new(name.clone(), entries).map_err(|error| {
-            refuse(&span_of(&table.entry, error.entry()), &error.to_string())
-        })?;
+        let map = RouteMap::new(name.clone(), entries)
+            .map_err(|error| refuse(&span_of(&table.entry, error.entry()), &error.to_string()))?;
         let map = Arc::new(map);
         self.done.insert(name.clone(), Arc::clone(&map));
         Ok(map)
@@ -124,7 +124,9 @@ fn check_continue(value: &Spanned<ContinueValue>) -> Result<Continue, Refusal> {
         ContinueValue::Word(word) if word == "next" => Ok(Continue::Next),
         ContinueValue::Word(word) => Err(refuse(
             &value.span(),
-            &format!("continue = \"{word}\" is neither \"next\" nor the sequence number of a later entry"),
+            &format!(
+                "continue = \"{word}\" is neither \"next\" nor the sequence number of a later entry"
+            ),
         )),
     }
 }
