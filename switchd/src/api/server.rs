@@ -10,13 +10,14 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+use super::clear;
 use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
-    BgpRoute, BgpSummary, CheckRequest, Condition, DumpMrtRequest, ExplainRequest, ExplainStep,
-    GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
-    ListConditionsRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest, Mac, MrtChunk,
-    OffloadEntry, Violation, Vni,
+    BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
+    DumpMrtRequest, ExplainRequest, ExplainStep, GetBgpSummaryRequest, GetHardwareRequest,
+    Hardware, ListBgpRoutesRequest, ListConditionsRequest, ListMacsRequest, ListOffloadRequest,
+    ListVnisRequest, Mac, MrtChunk, OffloadEntry, Violation, Vni,
 };
 use super::{mrt, views};
 use crate::config::Bgp;
@@ -134,6 +135,16 @@ impl Switch for Server {
             .await
             .map_err(going_down)?;
         Ok(Response::new(views::bgp_summary(&bgp.config, &neighbors, &tables, now)))
+    }
+
+    async fn clear_bgp(
+        &self,
+        request: Request<ClearBgpRequest>,
+    ) -> Result<Response<ClearBgpResponse>, Status> {
+        let request = request.into_inner();
+        let cleared = self.bgp()?.with(move |speaker, now| clear::clear(speaker, &request, now));
+        let neighbors = cleared.await.map_err(going_down)?.map_err(Status::invalid_argument)?;
+        Ok(Response::new(ClearBgpResponse { neighbors }))
     }
 
     async fn list_bgp_routes(

@@ -207,6 +207,9 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
                 prefixes_received: family.received as u64,
                 prefixes_sent: family.sent as u64,
                 prefixes_pending: family.pending as u64,
+                import_missing: family.import_missing,
+                export_missing: family.export_missing,
+                needs_reset: family.needs_reset,
             })
             .collect(),
     }

@@ -17,6 +17,10 @@ const FAMILIES: [(&str, &str, &str); 3] = [
 
 const NOT_CONFIGURED: &str = "switchd runs without BGP: its configuration has no [bgp] table";
 
+/// FRR's word for a direction in which nothing passes because it has no policy (RFC 8212).
+const NO_POLICY: &str = "(Policy)";
+const NEEDS_RESET: &str = "cannot send its routes again for the new policy; clear bgp";
+
 /// Which sessions a summary lists.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sessions {
@@ -106,6 +110,9 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
                 "peerState": if neighbor.last_error.is_empty() { "OK" } else { neighbor.last_error.as_str() },
                 "connectionsEstablished": neighbor.connections_established,
                 "connectionsDropped": neighbor.connections_dropped,
+                "importPolicyMissing": family.import_missing,
+                "exportPolicyMissing": family.export_missing,
+                "needsReset": family.needs_reset,
                 "idType": if neighbor.address.contains(':') { "ipv6" } else { "ipv4" },
             });
             if neighbor.state_age_ms.is_some() {
@@ -140,6 +147,7 @@ fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> Strin
     let rows: Vec<Vec<String>> = members(summary, name)
         .map(|(neighbor, family)| {
             let state = match (neighbor.state.as_str(), family.negotiated) {
+                ("Established", true) if family.import_missing => NO_POLICY.to_owned(),
                 ("Established", true) => family.prefixes_received.to_string(),
                 ("Established", false) => "NoNeg".to_owned(),
                 (state, _) => state.to_owned(),
@@ -152,8 +160,14 @@ fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> Strin
                 neighbor.messages_sent.to_string(),
                 neighbor.state_age_ms.map_or_else(|| "never".to_owned(), table::uptime),
                 state,
-                family.prefixes_sent.to_string(),
-                neighbor.last_error.clone(),
+                match (neighbor.state.as_str(), family.export_missing) {
+                    ("Established", true) => NO_POLICY.to_owned(),
+                    _ => family.prefixes_sent.to_string(),
+                },
+                match family.needs_reset {
+                    true => NEEDS_RESET.to_owned(),
+                    false => neighbor.last_error.clone(),
+                },
             ]
         })
         .collect();
@@ -363,4 +377,29 @@ pub(super) async fn unicast_routes(
             text
         },
     ))
+}
+
+/// `clear bgp NEIGHBOR [soft] [in|out]`, with FRR's meaning: `in` and `out` alone are soft, and nothing resets the session.
+pub(super) async fn clear(
+    client: &mut Client,
+    neighbor: String,
+    words: &[ClearWord],
+) -> Result<String, CtlError> {
+    let has = |word| words.contains(&word);
+    let both = has(ClearWord::Soft) && !has(ClearWord::In) && !has(ClearWord::Out);
+    let request = proto::ClearBgpRequest {
+        neighbor,
+        soft_in: both || has(ClearWord::In),
+        soft_out: both || has(ClearWord::Out),
+    };
+    let cleared = client.clear_bgp(request).await?.into_inner();
+    Ok(cleared.neighbors.iter().map(|neighbor| format!("{neighbor}\n")).collect())
+}
+
+/// What follows the neighbour in `clear bgp`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum ClearWord {
+    Soft,
+    In,
+    Out,
 }

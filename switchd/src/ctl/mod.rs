@@ -32,6 +32,9 @@ enum Command {
     /// Show state.
     #[command(subcommand)]
     Show(Show),
+    /// Reset sessions, or have routes sent again.
+    #[command(subcommand)]
+    Clear(Clear),
     /// What is not in hardware and should be, and why.
     Offload {
         /// Also what is in hardware, and what need not be.
@@ -48,6 +51,17 @@ enum Command {
     Explain(explain::Explain),
     /// What the ASIC's driver does not take of what is in the kernel, and the command that mends it.
     Check(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum Clear {
+    /// BGP sessions: `clear bgp 192.0.2.2`, `clear bgp '*' soft in`.
+    Bgp {
+        /// A neighbour's address, or "*" for all.
+        neighbor: String,
+        /// `soft`: have routes sent again instead of a reset, in both directions unless `in` or `out` says one.
+        words: Vec<bgp::ClearWord>,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -193,6 +207,9 @@ pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
     let mut client = connect(&arguments.socket).await?;
     match arguments.command {
         Command::Show(what) => show(&mut client, what).await,
+        Command::Clear(Clear::Bgp { neighbor, words }) => {
+            bgp::clear(&mut client, neighbor, &words).await
+        }
         Command::Offload { all, output } => offload::offload(&mut client, all, output).await,
         Command::Dump(what) => dump::dump(&mut client, what).await,
         Command::Explain(what) => explain::explain(&mut client, what).await,
