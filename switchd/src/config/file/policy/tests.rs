@@ -124,7 +124,7 @@ fn what_cannot_be_meant_is_refused_where_it_stands_with_what_to_write() {
         (
             "\"_65009_\"",
             "\"_(65009_\"",
-            "38:42: \"_(65009_\" is not a regular expression: unclosed group; _",
+            "38:41: \"_(65009_\" is not a regular expression: unclosed group; _",
         ),
         (
             "prefix-list = \"loopbacks\"",
