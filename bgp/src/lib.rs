@@ -27,7 +27,7 @@
 //! | 4271 §9.2.1.1 | MRAI per neighbour, off by default; changes coalesce while a neighbour is busy | yes | `tests/mrai.rs`, `tests/routes.rs` |
 //! | 1997 | NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED in all families | yes | `tests/routes.rs`, `tests/evpn.rs` |
 //! | 2385 | TCP MD5 signatures | yes | `net::options`, `tests::underlay md5` |
-//! | 2918, 7313 | route refresh, with begin and end marks | yes | `tests/routes.rs` |
+//! | 2918, 7313 | route refresh, with begin and end marks; asked for when an import policy changes | yes | `tests/routes.rs`, `tests/policy.rs` |
 //! | 4360, 5668 | extended communities; non-transitive ones stay in the AS | yes | `wire` |
 //! | 4456 | route reflection | yes | `tests/routes.rs`, `tests/evpn.rs` |
 //! | 4486, 9003 | cease reasons, shutdown text; most prefixes per neighbour and family | yes | `tests/session.rs`, `tests/limits.rs` |
@@ -58,7 +58,7 @@
 //! | 4861 §6 | router advertisements and solicitations, to find unnumbered neighbours | as far as they need it | `discovery::tests`, `tests/unnumbered.rs`, `tests::underlay unnumbered` |
 //! | 5065 | confederations: path segments are read, we are in none | no | |
 //! | 7911 | ADD-PATH | no | |
-//! | 8212 | no policy, no routes: there is no policy language yet | no | |
+//! | 8212 | no policy, no routes | yes, off by default | `tests/policy.rs` |
 //! | 9234 | roles, ONLY_TO_CUSTOMER in IPv4 and IPv6 unicast | yes | `tests/roles.rs` |
 //! | 9494 | long-lived graceful restart | no | |
 //!
