@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use bgp::speaker::{PathSource, RouteKey, RouteView, Speaker};
+use bgp::net::{Handle, Stopped};
+use bgp::speaker::{PathSource, RouteKey, RouteView};
 use bgp::types::{AfiSafi, MacAddr};
 use bgp::wire::EvpnKey;
 use ipnet::IpNet;
@@ -57,8 +58,11 @@ impl Subject {
         }
     }
 
-    /// The BGP routes that are about it.
-    pub(super) fn told_by(&self, speaker: &Speaker) -> Vec<RouteView> {
+    /// The BGP routes that are about it. Tables are searched in lots, so that the engine is not held up.
+    ///
+    /// # Errors
+    /// The engine was shut down.
+    pub(super) async fn told_by(self, bgp: &Handle) -> Result<Vec<RouteView>, Stopped> {
         let families = match self {
             Self::Mac(..) => vec![AfiSafi::L2VPN_EVPN],
             Self::Ip(IpAddr::V4(_)) => vec![AfiSafi::L2VPN_EVPN, AfiSafi::IPV4_UNICAST],
@@ -67,8 +71,16 @@ impl Subject {
             Self::Route(IpNet::V6(_)) => vec![AfiSafi::IPV6_UNICAST],
             Self::Vni(_) => Vec::new(),
         };
-        let routes = families.into_iter().flat_map(|family| speaker.routes(family));
-        routes.filter(|route| self.is_told_by(&route.key)).collect()
+        let mut told = Vec::new();
+        for family in families {
+            let mut from = Some(0);
+            while let Some(place) = from {
+                let (routes, next) = bgp.routes_from(family, place).await?;
+                told.extend(routes.into_iter().filter(|route| self.is_told_by(&route.key)));
+                from = next;
+            }
+        }
+        Ok(told)
     }
 
     fn is_told_by(&self, key: &RouteKey) -> bool {

@@ -209,8 +209,8 @@ impl Switch for Server {
         let subject = Subject::parse(request.into_inner()).map_err(Status::invalid_argument)?;
         let mut steps = Vec::new();
         if let Some(bgp) = &self.bgp {
-            let told = bgp.handle.with(move |speaker, _| subject.told_by(speaker)).await;
-            steps.extend(explain::sources(&told.map_err(going_down)?));
+            let told = subject.told_by(&bgp.handle).await.map_err(going_down)?;
+            steps.extend(explain::sources(&told));
         }
         steps.extend(self.ask(|reply| Query::Explain(subject, reply)).await?);
         Ok(stream(steps))
