@@ -144,6 +144,27 @@ fn a_thousand_connections() -> Result {
     })
 }
 
+#[test]
+fn one_that_announces_ten_million_prefixes_past_its_limit() -> Result {
+    let limited = CONFIG.replace(
+        "remote-as = 65003",
+        "remote-as = 65003\nmaximum-prefix.ipv4-unicast = { limit = 1000 }",
+    );
+    beside_a_good_one(&limited, |peers, _| {
+        let bad = Raw::establish(peers, BAD, DEVICE)?;
+        let mut sent = 0;
+        for number in 0..50_000 {
+            if bad.send(&announcement(BAD, number, 200)).is_err() {
+                break;
+            }
+            sent += 200;
+        }
+        ensure!(sent > 1000, "closed before the limit was reached");
+        ensure!(sent < 10_000_000, "nobody stopped it");
+        Ok(())
+    })
+}
+
 /// Another bad neighbour, in the place of the stranger.
 fn third() -> Identity {
     Identity { address: Ipv4Addr::new(10, 9, 0, 4), asn: 65_004, hold_time: 0 }
