@@ -42,7 +42,7 @@
 //! | 9251, 9572 and others | EVPN routes of other types relayed unchanged | yes | `tests/evpn.rs` |
 //! | 9136 | EVPN type 5 carried | yes | `wire` |
 //! | 6396 | MRT dump of the tables | yes | `tests/mrt.rs`, `tests::underlay mrt` |
-//! | 7606 | treat-as-withdraw and attribute discard | yes | `tests/routes.rs`, `wire` |
+//! | 7606 | discard, treat-as-withdraw, reset: `docs/rfc7606.md` | yes | `tests/rfc7606.rs`, `wire` |
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
 //! | 7999 | BLACKHOLE goes no further than our AS; traffic is not dropped | partly | `tests/paths.rs` |
 //! | 8326 | graceful shutdown, received and our own | yes | `tests/paths.rs` |

@@ -27,6 +27,7 @@ fn every_input_of_the_corpus_passes_its_check() {
     check("message", checks::message);
     check("open", checks::open);
     check("update", checks::update);
+    check("attribute", checks::attribute);
     check("evpn", checks::evpn);
     check("prefix", checks::prefix);
     check("capability", checks::capability);

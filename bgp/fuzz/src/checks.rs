@@ -136,6 +136,23 @@ pub fn update(data: &[u8]) {
     }
 }
 
+/// One attribute after the mandatory ones, in an UPDATE with a route: how it is to be read, its flags, code and value.
+pub fn attribute(data: &[u8]) {
+    let [selector, flags, code, value @ ..] = data else { return };
+    let Ok(length) = u16::try_from(value.len()) else { return };
+    let context = &CONTEXTS[usize::from(selector & 3)];
+    let path: &[u8] = if context.four_octet_as { &[2, 1, 0, 0, 0, 9] } else { &[2, 1, 0, 9] };
+    let mut attributes = vec![0x40, 1, 1, 0, 0x40, 3, 4, 192, 0, 2, 1, 0x40, 2];
+    attributes.push(u8::try_from(path.len()).unwrap());
+    attributes.extend_from_slice(path);
+    attributes.extend_from_slice(&[flags | 0x10, *code]);
+    attributes.extend_from_slice(&length.to_be_bytes());
+    attributes.extend_from_slice(value);
+    let Ok(total) = u16::try_from(attributes.len()) else { return };
+    let body = [&[0, 0], &total.to_be_bytes()[..], &attributes, &[8, 10]].concat();
+    update_in(&body, context);
+}
+
 fn update_in(body: &[u8], context: &UpdateContext) {
     match UpdateView::parse(body, context) {
         Ok(view) => {

@@ -97,6 +97,11 @@ pub(crate) const fn known_flags(code: u8) -> Option<u8> {
     })
 }
 
+/// Whether the value of this attribute is read and checked. Others are passed on, or dropped, as their flags say.
+pub const fn is_known_attribute(code: u8) -> bool {
+    known_flags(code).is_some()
+}
+
 /// Where a route came into BGP. Less is better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub enum Origin {
