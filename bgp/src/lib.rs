@@ -25,6 +25,7 @@
 //! | 4271 §9.1 | best path; IGP cost to the next hop and its reachability are the kernel's | partly | `rib::best_path` |
 //! | 4271 §5, §9.2 | attributes per kind of neighbour, split horizon | yes | `tests/routes.rs` |
 //! | 4271 §9.2.1.1 | MRAI per neighbour, off by default; changes coalesce while a neighbour is busy | yes | `tests/mrai.rs`, `tests/routes.rs` |
+//! | 4271 §9.2.2.2 | aggregates, without AS_SET: the daemon says when there is one, neighbours are not told what is inside | yes | `tests/originate.rs`, `tests::underlay redistribution` |
 //! | 1997 | NO_EXPORT, NO_ADVERTISE, NO_EXPORT_SUBCONFED in all families | yes | `tests/routes.rs`, `tests/evpn.rs` |
 //! | 2385 | TCP MD5 signatures | yes | `net::options`, `tests::underlay md5` |
 //! | 2918, 7313 | route refresh, with begin and end marks; asked for when an import policy changes | yes | `tests/routes.rs`, `tests/policy.rs` |

@@ -19,6 +19,7 @@ use platform::kernel::{
 use vtep::{Gateway, GatewayConfig};
 
 use crate::config::Config;
+use crate::desired::aggregates::Aggregates;
 use crate::desired::fib::{self, Bandwidth, Fib, NexthopStyle, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks, Origination};
@@ -56,6 +57,7 @@ pub struct Core {
     model: Model,
     gateway: Gateway,
     networks: Networks,
+    aggregates: Aggregates,
     fib: Option<Fib>,
     /// What the link bandwidth of paths does to their shares of the load.
     bandwidth: Bandwidth,
@@ -94,6 +96,11 @@ impl Core {
             networks: Networks::new(
                 bgp.map_or_else(Origination::default, Origination::from),
                 TABLE_MAIN,
+            ),
+            aggregates: Aggregates::new(
+                bgp.iter().flat_map(|bgp| &bgp.aggregates).map(|aggregate| aggregate.prefix),
+                bgp.map_or(Asn(0), |bgp| bgp.asn),
+                bgp.map_or(RouterId(Ipv4Addr::UNSPECIFIED), |bgp| bgp.router_id),
             ),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
             bandwidth: bgp.map_or_else(Bandwidth::default, |bgp| bgp.bestpath_bandwidth),
@@ -292,7 +299,7 @@ impl Core {
         let unexplained = Prediction::default();
         let standing = |key: &Key| {
             let desired = self.reconciler.desired(key);
-            desired.map(|desired| self.standing(desired, &unexplained, now))
+            desired.map(|desired| self.standing(&desired, &unexplained, now))
         };
         let reports = forwarding.poll_reports(standing);
         self.forwarding = Some(forwarding);
@@ -344,13 +351,18 @@ impl Core {
     }
 
     /// What is desired and the kernel does not hold, or not as desired.
-    pub fn missing(&self) -> impl Iterator<Item = &Object> {
+    pub fn missing(&self) -> impl Iterator<Item = Object> {
         self.reconciler.missing(&self.model)
     }
 
     /// Whether an object is there because we want it.
     pub fn is_desired(&self, key: &Key) -> bool {
-        self.reconciler.desired(key).is_some()
+        self.reconciler.is_desired(key)
+    }
+
+    /// Whether something of ours is yet to be written, or not yet reported back by the kernel.
+    pub fn is_writing(&self) -> bool {
+        self.reconciler.is_busy() || self.reconciler.is_waiting()
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.
@@ -394,6 +406,11 @@ impl Core {
     }
 
     fn handle_best_path(&mut self, best: BestPath) {
+        if let Some(prefix) = best.key.prefix() {
+            let is_local = best.source == Some(PathSource::Local);
+            let origin = best.best.as_ref().map(|attributes| (attributes.origin(), is_local));
+            self.aggregates.handle_best_path(prefix, origin);
+        }
         let received = best.best.as_deref().filter(|_| best.source != Some(PathSource::Local));
         match &best.key {
             RouteKey::Evpn(key) => {
@@ -445,8 +462,13 @@ impl Core {
         while let Some((key, object)) = self.gateway.poll_entry() {
             self.reconciler.desire(key, object);
         }
+        let discards = self.aggregates.poll_discards();
+        discards.gone.into_iter().for_each(|key| self.reconciler.desire(key, None));
         for (key, object) in self.fib.iter_mut().flat_map(Fib::poll_changes) {
             self.reconciler.desire(key, object);
+        }
+        for discard in discards.wanted.into_iter().filter(|_| self.fib.is_some()) {
+            self.reconciler.desire(discard.key(), Some(discard));
         }
         while let Some((key, route)) = self.gateway.poll_route() {
             let key = RouteKey::Evpn(key);
@@ -454,7 +476,8 @@ impl Core {
                 route.map(|(payload, attributes)| Route { key: key.clone(), payload, attributes });
             self.originations.insert(key, route);
         }
-        for change in self.networks.poll_changes() {
+        for change in self.networks.poll_changes().into_iter().chain(self.aggregates.poll_changes())
+        {
             match change {
                 NetworkChange::Announce(route) => {
                     self.originations.insert(route.key.clone(), Some(*route));

@@ -352,6 +352,12 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
         restarting,
         suppress_fib_pending: config.suppress_fib_pending,
         multipath: config.multipath,
+        summary_only: config
+            .aggregates
+            .iter()
+            .filter(|aggregate| aggregate.summary_only)
+            .map(|aggregate| aggregate.prefix)
+            .collect(),
         graceful_shutdown: config.graceful_shutdown,
         ..SpeakerConfig::new(config.asn, config.router_id)
     }
@@ -369,6 +375,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         auth: neighbor.password.clone().map(Auth::Md5),
         next_hop_self: neighbor.next_hop_self,
         route_reflector_client: neighbor.route_reflector_client,
+        default_originate: neighbor.default_originate,
         maximum_prefix: rules.maximum_prefix.clone(),
         advertisement_interval: Duration::from_secs(rules.advertisement_interval.into()),
         role: rules.role,

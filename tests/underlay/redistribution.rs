@@ -1,6 +1,6 @@
 //! What we announce of the kernel's, as FRR hears it.
 
-use lab::{Lab, PATIENCE, Result, ensure_eq, eventually, peers::Frr, switch::Switch};
+use lab::{Lab, PATIENCE, Result, ensure, ensure_eq, eventually, peers::Frr, switch::Switch};
 use serde_json::{Value, json};
 
 use crate::Pair;
@@ -81,3 +81,59 @@ router bgp 65002
   neighbor fd00:1::1 activate
  exit-address-family
 ";
+
+#[test]
+fn frr_hears_an_aggregate_in_the_place_of_what_is_inside_and_a_default_route() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let frr = Frr::start(&pair.right, FRR)?;
+        let switch = Switch::start(
+            &pair.left,
+            &(SWITCHD.replace(
+                "remote-as = \"external\"",
+                "remote-as = \"external\"\ndefault-originate = true",
+            ) + AGGREGATE),
+        )?;
+        let kernel = switch.node();
+        wait_for(&frr, "ipv4", "10.0.0.1/32", &json!(["incomplete", 0]))?;
+        wait_for(&frr, "ipv4", "0.0.0.0/0", &json!(["IGP", null]))?;
+        wait_for(&frr, "ipv6", "::/0", &json!(["IGP", null]))?;
+        ensure_eq!(heard(&frr, "ipv4", "10.64.0.0/10")?, Value::Null, "nothing is inside yet");
+        kernel.run("ip route add blackhole 10.72.0.0/16")?;
+        kernel.run("ip -6 route add blackhole fd64:1::/32")?;
+        wait_for(&frr, "ipv4", "10.64.0.0/10", &json!(["incomplete", null]))?;
+        wait_for(&frr, "ipv6", "fd64::/16", &json!(["incomplete", null]))?;
+        let path = frr.show("bgp ipv4 unicast 10.64.0.0/10")?["paths"][0].clone();
+        ensure_eq!(
+            json!([path["aggregatorAs"], path["aggregatorId"], path["atomicAggregate"]]),
+            json!([65001, "10.0.0.1", true]),
+            "{path}"
+        );
+        ensure_eq!(heard(&frr, "ipv4", "10.72.0.0/16")?, Value::Null, "summary-only hides it");
+        wait_for(&frr, "ipv6", "fd64:1::/32", &json!(["incomplete", 1024]))?;
+        // What no more specific route takes goes nowhere.
+        for (family, prefix) in [(4, "10.64.0.0/10"), (6, "fd64::/16")] {
+            eventually(PATIENCE, || {
+                let route =
+                    kernel.run(&format!("ip -{family} route show exact {prefix} proto bgp"))?;
+                ensure!(route.starts_with(&format!("blackhole {prefix}")), "{prefix}: {route}");
+                Ok(())
+            })?;
+        }
+        kernel.run("ip route del blackhole 10.72.0.0/16")?;
+        wait_for(&frr, "ipv4", "10.64.0.0/10", &Value::Null)?;
+        eventually(PATIENCE, || {
+            ensure_eq!(kernel.run("ip route show exact 10.64.0.0/10")?, "", "the kernel's route");
+            Ok(())
+        })
+    })
+}
+
+const AGGREGATE: &str = r#"
+[[bgp.aggregate]]
+prefix = "10.64.0.0/10"
+summary-only = true
+
+[[bgp.aggregate]]
+prefix = "fd64::/16"
+"#;

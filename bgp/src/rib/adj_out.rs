@@ -28,6 +28,8 @@ pub(crate) struct AdjOut {
     cursor: DestinationId,
     round: Option<Round>,
     listening: Option<Listening>,
+    /// It is told the default route, whatever is in the table.
+    originates_default: bool,
 }
 
 /// A neighbour that is told routes.
@@ -98,6 +100,14 @@ impl<F: RouteFamily> Table<F> {
         self.send_all(neighbor, mark);
     }
 
+    /// From the next whole table on, a neighbour that is up is told a default route that is in no table, and the table's own
+    /// is not told.
+    pub(crate) fn originate_default(&mut self, neighbor: u32) {
+        if let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) {
+            adj_out.originates_default = F::default_route().is_some();
+        }
+    }
+
     /// Another policy applies to a neighbour that is up: it gets everything again.
     pub(crate) fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {
         let adj_out = self.adj_out.get_mut(neighbor as usize);
@@ -161,7 +171,10 @@ impl<F: RouteFamily> Table<F> {
     /// The neighbour has this route from our predecessor: if we do not announce it again, it is withdrawn at the end of
     /// the resumed table.
     pub(crate) fn presume_sent(&mut self, neighbor: u32, key: F::Key) {
-        if self.adj_out.get(neighbor as usize).is_none_or(|adj_out| adj_out.listening.is_none()) {
+        let ignores = |adj_out: &AdjOut| {
+            adj_out.listening.is_none() || adj_out.originates_default && is_default::<F>(&key)
+        };
+        if self.adj_out.get(neighbor as usize).is_none_or(ignores) {
             return;
         }
         let id = self.find_or_create(key);
@@ -173,7 +186,9 @@ impl<F: RouteFamily> Table<F> {
 
     /// Routes that the neighbour has from us.
     pub(crate) fn sent(&self, neighbor: u32) -> usize {
-        self.adj_out.get(neighbor as usize).map_or(0, |adj_out| adj_out.sent.len())
+        self.adj_out
+            .get(neighbor as usize)
+            .map_or(0, |adj_out| adj_out.sent.len() + usize::from(adj_out.originates_default))
     }
 
     /// Destinations of which the neighbour has to be told.
@@ -197,7 +212,7 @@ impl<F: RouteFamily> Table<F> {
         out: &mut Vec<u8>,
     ) {
         while out.len() < context.enough {
-            self.begin_round(neighbor, out);
+            self.begin_round(neighbor, context, out);
             let (batch, round_ended) = self.next_batch(neighbor);
             if !batch.is_empty() {
                 self.write_batch(neighbor, &batch, context, out);
@@ -211,12 +226,17 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
-    fn begin_round(&mut self, neighbor: u32, out: &mut Vec<u8>) {
+    fn begin_round(&mut self, neighbor: u32, context: &mut Transmit<'_>, out: &mut Vec<u8>) {
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
         if let Some(round @ Round { begun: false, .. }) = &mut adj_out.round {
             round.begun = true;
             if matches!(round.mark, Mark::Refresh | Mark::Resume) {
                 RouteRefresh { family: F::FAMILY, subtype: RouteRefresh::BEGIN }.encode(out);
+            }
+            if adj_out.originates_default
+                && let Some(listening) = adj_out.listening
+            {
+                announce_default::<F>(listening.policy, context, out);
             }
         }
     }
@@ -362,7 +382,14 @@ impl<F: RouteFamily> Table<F> {
         id: DestinationId,
         context: &mut Transmit<'_>,
     ) -> Option<Arc<AttributeSet>> {
-        let listening = self.adj_out[neighbor as usize].listening?;
+        let adj_out = &self.adj_out[neighbor as usize];
+        let listening = adj_out.listening?;
+        let key = &self.destinations[id as usize].key;
+        if adj_out.originates_default && is_default::<F>(key)
+            || self.summaries.iter().any(|summary| F::is_inside(key, summary))
+        {
+            return None;
+        }
         let (path, peer) = self.told(id, context.peers)?;
         if path.source == Source::neighbor(neighbor) {
             return None;
@@ -377,6 +404,26 @@ impl<F: RouteFamily> Table<F> {
         )?;
         (attributes.next_hop().address() != listening.address).then_some(attributes)
     }
+}
+
+/// The default route, of which the export policy is not asked, as in FRR.
+fn announce_default<F: RouteFamily>(
+    policy: PolicyId,
+    context: &mut Transmit<'_>,
+    out: &mut Vec<u8>,
+) {
+    let Some((key, next_hop)) = F::default_route() else { return };
+    let attributes = Arc::new(AttributeSet::builder(next_hop).build());
+    if let Some(attributes) =
+        context.egress.attributes_beside_policy(policy, &attributes, context.interner)
+    {
+        // A few octets fit into any message.
+        let _ = context.packer.announce::<F>(&attributes, [(&key, &F::Payload::default())], out);
+    }
+}
+
+fn is_default<F: RouteFamily>(key: &F::Key) -> bool {
+    F::default_route().is_some_and(|(default, _)| default == *key)
 }
 
 /// Whether a round that had to wait for its end has more to send.

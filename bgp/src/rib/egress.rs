@@ -184,6 +184,21 @@ impl Egress {
         attributes
     }
 
+    /// The attributes to send of a route that begins here and of which no export policy is asked.
+    pub(crate) fn attributes_beside_policy(
+        &self,
+        id: PolicyId,
+        from: &Arc<AttributeSet>,
+        interner: &mut AttributeInterner,
+    ) -> Option<Arc<AttributeSet>> {
+        let policy = self.policies.get(id.0 as usize)?.as_ref()?;
+        let policy = EgressPolicy { export: Policy::Everything, ..policy.clone() };
+        match begin(&policy, from, Origination::Local, interner) {
+            Told::Always(attributes) => attributes,
+            Told::ByRoute(_) => None,
+        }
+    }
+
     pub(crate) fn policy_count(&self) -> usize {
         self.policies.iter().flatten().count()
     }

@@ -1,12 +1,13 @@
 //! What the tables need to know of a family beyond its wire format.
 
 use std::fmt;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
-use ipnet::{Ipv4Net, Ipv6Net};
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
 use crate::policy::RouteRef;
 use crate::types::AfiSafi;
-use crate::wire::{Evpn, EvpnKey, EvpnPayload, Family, Ipv4Unicast, Ipv6Unicast};
+use crate::wire::{Evpn, EvpnKey, EvpnPayload, Family, Ipv4Unicast, Ipv6Unicast, NextHop};
 
 /// Names a route of any family.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -26,6 +27,15 @@ impl RouteKey {
             Self::Ipv4(_) => AfiSafi::IPV4_UNICAST,
             Self::Ipv6(_) => AfiSafi::IPV6_UNICAST,
             Self::Evpn(_) => AfiSafi::L2VPN_EVPN,
+        }
+    }
+
+    /// The prefix of a unicast route.
+    pub const fn prefix(&self) -> Option<IpNet> {
+        match self {
+            Self::Ipv4(prefix) => Some(IpNet::V4(*prefix)),
+            Self::Ipv6(prefix) => Some(IpNet::V6(*prefix)),
+            Self::Evpn(_) => None,
         }
     }
 }
@@ -55,6 +65,16 @@ pub trait RouteFamily: Family<Key: Send, Payload: Send> {
     /// What an event tells of the payload.
     fn payload(payload: &Self::Payload) -> EvpnPayload;
 
+    /// Whether the key is inside `summary`, and not `summary` itself.
+    fn is_inside(_key: &Self::Key, _summary: &IpNet) -> bool {
+        false
+    }
+
+    /// The way to everywhere, with a next hop that stands for our own address; `None` in families that have no such route.
+    fn default_route() -> Option<(Self::Key, NextHop)> {
+        None
+    }
+
     /// Whether MAC mobility decides before everything else (RFC 7432 §15).
     fn is_mobile(_key: &Self::Key) -> bool {
         false
@@ -75,6 +95,14 @@ impl RouteFamily for Ipv4Unicast {
     fn payload((): &()) -> EvpnPayload {
         EvpnPayload::default()
     }
+
+    fn is_inside(key: &Ipv4Net, summary: &IpNet) -> bool {
+        matches!(summary, IpNet::V4(summary) if summary != key && summary.contains(key))
+    }
+
+    fn default_route() -> Option<(Ipv4Net, NextHop)> {
+        Some((Ipv4Net::default(), NextHop::V4(Ipv4Addr::UNSPECIFIED)))
+    }
 }
 
 impl RouteFamily for Ipv6Unicast {
@@ -90,6 +118,14 @@ impl RouteFamily for Ipv6Unicast {
 
     fn payload((): &()) -> EvpnPayload {
         EvpnPayload::default()
+    }
+
+    fn is_inside(key: &Ipv6Net, summary: &IpNet) -> bool {
+        matches!(summary, IpNet::V6(summary) if summary != key && summary.contains(key))
+    }
+
+    fn default_route() -> Option<(Ipv6Net, NextHop)> {
+        Some((Ipv6Net::default(), NextHop::V6 { global: Ipv6Addr::UNSPECIFIED, link_local: None }))
     }
 }
 

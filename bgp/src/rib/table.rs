@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use hashbrown::HashTable;
+use ipnet::IpNet;
 use smallvec::SmallVec;
 
 use super::adj_out::AdjOut;
@@ -110,6 +111,8 @@ pub(crate) struct Table<F: RouteFamily> {
     received: Vec<u32>,
     /// Most paths per neighbour; who is not in it, or has `u32::MAX`, has no limit.
     limits: Vec<u32>,
+    /// Aggregates in the place of all that is inside them: what is inside is not told.
+    pub(super) summaries: Vec<IpNet>,
     /// What may be told because it forwards; `None` if that does not matter.
     pub(super) gate: Option<FibGate<F>>,
 }
@@ -128,8 +131,14 @@ impl<F: RouteFamily> Table<F> {
             adj_out: Vec::new(),
             received: Vec::new(),
             limits: Vec::new(),
+            summaries: Vec::new(),
             gate: None,
         }
+    }
+
+    /// Has neighbours told nothing that is inside these prefixes.
+    pub(crate) fn summarize(&mut self, summaries: &[IpNet]) {
+        self.summaries = summaries.to_vec();
     }
 
     /// Destinations that can be reached.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::RouteFamily;
 use super::adj_out::{Mark, Transmit};
 use super::egress::PolicyId;
@@ -33,6 +35,12 @@ impl Tables {
             tables.ipv6.hold_until_forwarding();
         }
         tables
+    }
+
+    /// Has neighbours told nothing that is inside these prefixes.
+    pub(crate) fn summarize(&mut self, summaries: &[IpNet]) {
+        self.ipv4.summarize(summaries);
+        self.ipv6.summarize(summaries);
     }
 
     pub(crate) fn get(&self, family: AfiSafi) -> Option<&dyn AnyTable> {
@@ -84,6 +92,7 @@ pub(crate) trait AnyTable {
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
+    fn originate_default(&mut self, neighbor: u32);
     fn change_policy(&mut self, neighbor: u32, policy: PolicyId);
     fn policies(&self) -> Vec<PolicyId>;
     fn stop_listening(&mut self, neighbor: u32);
@@ -129,6 +138,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
         Self::listen(self, neighbor, policy, address, mark);
+    }
+
+    fn originate_default(&mut self, neighbor: u32) {
+        Self::originate_default(self, neighbor);
     }
 
     fn change_policy(&mut self, neighbor: u32, policy: PolicyId) {

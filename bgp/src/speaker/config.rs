@@ -8,6 +8,8 @@ use super::transport::{Auth, Distance};
 use crate::policy::NeighborPolicy;
 use crate::rib::Multipath;
 use crate::rib::RemovePrivateAs;
+use ipnet::IpNet;
+
 use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::AsPath;
 
@@ -33,6 +35,8 @@ pub struct SpeakerConfig {
     /// Tell neighbours a unicast route that another one told us only while it forwards: see
     /// [`Speaker::handle_fib`](super::Speaker::handle_fib), which is then due for each best path.
     pub suppress_fib_pending: bool,
+    /// Unicast prefixes inside which neighbours are told of no route, because each is announced as a whole.
+    pub summary_only: Vec<IpNet>,
     /// Which paths share the load with the best one.
     pub multipath: Multipath,
     /// We are about to go: neighbours are to prefer other ways (RFC 8326); see
@@ -55,6 +59,7 @@ impl SpeakerConfig {
             restarting: false,
             best_path_events: Vec::new(),
             suppress_fib_pending: false,
+            summary_only: Vec::new(),
             graceful_shutdown: false,
             multipath: Multipath::OFF,
             jitter_seed: u64::from(router_id.0.to_bits()),
@@ -166,6 +171,8 @@ pub struct NeighborConfig {
     pub connect_retry: Option<Duration>,
     /// It is a client of this route reflector (RFC 4456).
     pub route_reflector_client: bool,
+    /// Tell it a default route of each of its unicast families, with ourselves as next hop, whatever the tables have.
+    pub default_originate: bool,
     /// Name ourselves as next hop of unicast routes from other AS towards this internal neighbour.
     pub next_hop_self: bool,
     /// Leave the next hop of unicast routes as it is towards this external neighbour. EVPN always leaves it.
@@ -217,6 +224,7 @@ impl NeighborConfig {
             hold_time: None,
             connect_retry: None,
             route_reflector_client: false,
+            default_originate: false,
             next_hop_self: false,
             next_hop_unchanged: false,
             allow_own_as: AllowOwnAs::Times(0),

@@ -348,6 +348,7 @@ impl Speaker {
             scope_id: scope_id(remote),
         };
         let policies = self.egress_policies(neighbor, negotiated, local.ip());
+        let originates_default = neighbor.config.default_originate;
         self.peers.set(index, peer);
         self.set_limits(index);
         self.set_imports(index, negotiated);
@@ -356,6 +357,9 @@ impl Speaker {
             let policy = self.egress.policy(policy);
             if let Some(table) = self.tables.get_mut(family) {
                 table.listen(index, policy, address, mark);
+                if originates_default {
+                    table.originate_default(index);
+                }
             }
         }
     }

@@ -127,6 +127,7 @@ impl Speaker {
             stopped: false,
             config,
         };
+        speaker.tables.summarize(&speaker.config.summary_only);
         speaker.report_ready_families();
         speaker
     }

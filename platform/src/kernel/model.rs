@@ -42,7 +42,8 @@ pub struct Model {
     places: Map<(Ifindex, MacAddr, Option<u16>), Ifindex>,
     nexthops: Map<u32, Nexthop>,
     routes: Map<Key, Route>,
-    routes_by_nexthop: Map<u32, Set<Key>>,
+    /// How many routes there are by each nexthop: they are looked for when it goes.
+    routes_by_nexthop: Map<u32, usize>,
     policy: Box<Policy>,
 }
 
@@ -427,7 +428,7 @@ impl Model {
         self.unlink_route(&key);
         match &route.via {
             Via::Nexthop(id) => {
-                self.routes_by_nexthop.entry(*id).or_default().insert(key);
+                *self.routes_by_nexthop.entry(*id).or_default() += 1;
             }
             Via::Hops(hops) => {
                 for hop in hops {
@@ -599,9 +600,9 @@ impl Model {
         if self.nexthops.remove(&id).is_none() {
             return false;
         }
-        for key in self.routes_by_nexthop.remove(&id).unwrap_or_default() {
-            self.routes.remove(&key);
-            dirty.push(key);
+        if self.routes_by_nexthop.remove(&id).is_some() {
+            let gone = self.routes.extract_if(|_, route| route.via == Via::Nexthop(id));
+            dirty.extend(gone.map(|(key, _)| key));
         }
         let mut emptied = Vec::new();
         for group in self.nexthops.values_mut() {
@@ -625,8 +626,8 @@ impl Model {
         match self.routes.get(key).map(|route| &route.via) {
             Some(Via::Nexthop(id)) => {
                 if let Some(routes) = self.routes_by_nexthop.get_mut(id) {
-                    routes.remove(key);
-                    if routes.is_empty() {
+                    *routes = routes.saturating_sub(1);
+                    if *routes == 0 {
                         self.routes_by_nexthop.remove(id);
                     }
                 }

@@ -4,6 +4,7 @@
 
 use std::io::{PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Duration;
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::MsgFlags;
@@ -15,7 +16,11 @@ use super::{Errno, KernelError, Notification};
 const RECEIVE_BUFFER: usize = 128 << 20;
 
 /// So many datagrams are read before what was read is handed on.
-const BURST: usize = 256;
+const BURST: usize = 1024;
+
+/// Whoever waits for a message is woken for each, and that costs the writer that caused it. So after a burst, messages may
+/// gather for a moment.
+const GATHER: Duration = Duration::from_micros(500);
 
 const RTNLGRP_LINK: u32 = 1;
 const RTNLGRP_NEIGH: u32 = 3;
@@ -34,6 +39,8 @@ pub struct Monitor {
     socket: netlink_sys::Socket,
     stopped: PipeReader,
     buffer: Vec<u8>,
+    /// The last look found more than one message.
+    is_busy: bool,
 }
 
 /// Stops a [`Monitor`] when dropped, from any thread.
@@ -67,13 +74,19 @@ impl Monitor {
         // A kernel before 5.6 has no such group; it tells of most VLAN changes with the port.
         let _since_5_6 = socket.add_membership(RTNLGRP_BRVLAN);
         let (stopped, stop) = std::io::pipe().map_err(|error| io_error("open pipe", &error))?;
-        Ok((Self { socket, stopped, buffer: Vec::with_capacity(DATAGRAM) }, StopMonitor(stop)))
+        Ok((
+            Self { socket, stopped, buffer: Vec::with_capacity(DATAGRAM), is_busy: false },
+            StopMonitor(stop),
+        ))
     }
 
     /// Waits for notifications and returns those that are there; `None` once it is stopped. After
     /// [`KernelError::Overrun`], what was still waiting is thrown away, because it may be older than what was lost: take a
     /// snapshot and go on receiving.
     pub fn receive(&mut self) -> Result<Option<Vec<Notification>>, KernelError> {
+        if self.is_busy {
+            std::thread::sleep(GATHER);
+        }
         if !self.wait()? {
             return Ok(None);
         }
@@ -89,6 +102,7 @@ impl Monitor {
                 Err(error) => return Err(error),
             }
         }
+        self.is_busy = notifications.len() > 1;
         Ok(Some(notifications))
     }
 

@@ -8,7 +8,6 @@ use netlink_packet_route::AddressFamily;
 use netlink_packet_route::address::AddressMessage;
 use netlink_packet_route::link::{LinkAttribute, LinkMessage};
 use netlink_packet_route::neighbour::NeighbourMessage;
-use netlink_packet_route::route::RouteMessage;
 
 use super::message::{
     RTM_DELADDR, RTM_DELLINK, RTM_DELNEIGH, RTM_DELNEXTHOP, RTM_DELQDISC, RTM_DELROUTE,
@@ -76,8 +75,7 @@ impl Notification {
                 (message_type == RTM_NEWNEIGH, decode_neighbor(&message))
             }
             RTM_NEWROUTE | RTM_DELROUTE => {
-                let message: RouteMessage = parse(message_type, payload)?;
-                (message_type == RTM_NEWROUTE, Route::decode(&message).map(Object::Route))
+                (message_type == RTM_NEWROUTE, Route::decode(payload).map(Object::Route))
             }
             RTM_NEWNEXTHOP | RTM_DELNEXTHOP => {
                 (message_type == RTM_NEWNEXTHOP, Nexthop::decode(payload).map(Object::Nexthop))

@@ -231,7 +231,7 @@ impl Story<'_> {
         let missing = self.core.missing().filter(
             |object| matches!(object, Object::Route(route) if route.prefix.trunc() == prefix.trunc()),
         );
-        missing.map(|object| self.kernel(object)).collect()
+        missing.map(|object| self.kernel(&object)).collect()
     }
 
     /// The nexthop of a route, or the neighbour behind it.

@@ -65,9 +65,9 @@ pub(crate) fn counts(core: &Core, now: Instant) -> BTreeMap<(&'static str, &'sta
             counts.insert((kind, verdict(&Verdict::Software)), objects as u64);
         }
         for object in core.missing() {
-            let standing = core.standing(object, &Prediction::default(), now);
+            let standing = core.standing(&object, &Prediction::default(), now);
             let verdict = verdict(&standing.verdict);
-            *counts.entry((kind(object, &vteps), verdict)).or_default() += 1;
+            *counts.entry((kind(&object, &vteps), verdict)).or_default() += 1;
         }
         return counts;
     }
@@ -138,7 +138,7 @@ fn vteps(model: &Model) -> HashSet<IpAddr> {
 /// What the kernel holds, and what it should hold.
 fn objects(core: &Core) -> impl Iterator<Item = Object> {
     let model = core.model();
-    let missing = core.missing().filter(|object| model.get(&object.key()).is_none()).cloned();
+    let missing = core.missing().filter(|object| model.get(&object.key()).is_none());
     model.objects().filter(has_verdict).chain(missing)
 }
 

@@ -67,6 +67,8 @@ pub struct Bgp {
     pub graceful_shutdown: bool,
     /// Prefixes to announce.
     pub networks: Vec<IpNet>,
+    /// Prefixes to announce while there is a route inside them.
+    pub aggregates: Vec<Aggregate>,
     /// Announce a network only while the kernel has a route to exactly that prefix.
     pub import_check: bool,
     /// What to announce of the kernel's.
@@ -111,6 +113,8 @@ pub struct Neighbor {
     pub next_hop_self: bool,
     /// Reflect iBGP routes to this peer (RFC 4456).
     pub route_reflector_client: bool,
+    /// Announce a default route to it, of each of its unicast families.
+    pub default_originate: bool,
     /// What is taken from it and what it is told.
     pub policy: NeighborPolicy,
     /// Which of its routes are taken, and how it is told ours.
@@ -167,6 +171,15 @@ impl fmt::Display for Peer {
 }
 
 pub use bgp::speaker::{Distance, RemoteAs, Secret};
+
+/// A prefix that is announced while BGP has a route inside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Aggregate {
+    /// Which.
+    pub prefix: IpNet,
+    /// What is inside it is not announced.
+    pub summary_only: bool,
+}
 
 /// Where the kernel has a route from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -89,6 +89,11 @@ fn values_that_cannot_be_meant_are_refused_where_they_stand() {
             "redistribute = [\"static\", \"static\"]",
             "5:27: \"static\" is redistributed already",
         ),
+        (
+            "[[bgp.neighbor]]",
+            "[[bgp.aggregate]]\nprefix = \"10.0.0.0/8\"\nas-set = true\n[[bgp.neighbor]]",
+            "10:10: as-set would put an AS_SET into the path, and others drop such a route (RFC 9774)",
+        ),
     ] {
         let message = refusal(from, to);
         assert!(message.contains(want), "{to}: {message}");

@@ -176,9 +176,9 @@ impl World {
     }
 
     fn refusals(&self) -> Vec<String> {
-        let reason = |object: &Object| match self
+        let reason = |object: Object| match self
             .core
-            .standing(object, &Prediction::default(), self.now)
+            .standing(&object, &Prediction::default(), self.now)
             .verdict
         {
             Verdict::Refused { reason, .. } => reason,

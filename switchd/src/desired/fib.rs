@@ -39,7 +39,12 @@ pub const STAND_IN: Ipv4Addr = Ipv4Addr::new(169, 254, 0, 1);
 
 /// The key of the kernel's route for BGP's best path to `prefix`.
 pub fn route_key(prefix: IpNet) -> Key {
-    Route::new(prefix, METRIC, Via::Hops(Vec::new())).key()
+    route(prefix, Via::Hops(Vec::new())).key()
+}
+
+/// The kernel's route for it.
+pub fn route(prefix: IpNet, via: Via) -> Route {
+    Route::new(prefix, METRIC, via)
 }
 
 /// How a route says which way it goes.

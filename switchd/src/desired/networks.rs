@@ -230,10 +230,7 @@ fn maker(protocol: u8) -> Option<Maker> {
 
 /// Routes for this machine itself, or for groups, are nobody else's.
 fn leads_somewhere(kind: RouteKind) -> bool {
-    matches!(
-        kind,
-        RouteKind::Unicast | RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit
-    )
+    kind == RouteKind::Unicast || kind.drops()
 }
 
 fn count(counts: &mut HashMap<IpNet, usize>, prefix: IpNet, one_more: bool) {

@@ -3,6 +3,7 @@
 //! Pure: what is desired and what the kernel reports come in as dirty keys, batches of changes go out, and outcomes come
 //! back. What is installed is what the kernel says ([`Model`]), never what we remember having sent.
 
+mod desired;
 mod diff;
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,14 @@ mod tests;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use foldhash::fast::RandomState;
 use platform::kernel::{Change, KernelError, Key, Model, Object, Retry};
 
+use desired::Desired;
 use diff::difference;
+
+type Map<K, V> = HashMap<K, V, RandomState>;
+type Set<K> = HashSet<K, RandomState>;
 
 /// Changes per batch: long enough to keep the kernel busy, short enough that an urgent change does not wait long.
 const BATCH: usize = 2048;
@@ -48,7 +54,7 @@ struct Remade {
 /// The difference between desire and kernel, worked off in batches.
 #[derive(Debug, Default)]
 pub struct Reconciler {
-    desired: HashMap<Key, Object>,
+    desired: Desired,
     /// Keys to look at. Ordered, so that the two halves of a remote MAC are neighbours in a batch.
     dirty: BTreeSet<Key>,
     /// What others stand on, looked at first: nexthops, which are made before the routes that use them and deleted after,
@@ -56,16 +62,18 @@ pub struct Reconciler {
     dirty_groundwork: BTreeSet<Key>,
     /// To be deleted and made again although the kernel holds it as desired: a driver that had no room looks at it again
     /// only then.
-    recreate: HashSet<Key>,
+    recreate: Set<Key>,
     /// Deleted and made again, and not yet reported back.
-    remade: HashMap<Key, Remade>,
+    remade: Map<Key, Remade>,
     /// Desired in this run and no longer: may be deleted before the sweep.
-    withdrawn: HashSet<Key>,
-    refused: HashMap<Key, Refusal>,
+    withdrawn: Set<Key>,
+    refused: Map<Key, Refusal>,
     /// No longer refused, without a change in the kernel, since the last [`Self::poll_accepted`].
     accepted: Vec<Key>,
     /// Acknowledged and not yet reported back, with the latest time for that.
-    unconfirmed: HashMap<Key, Instant>,
+    unconfirmed: Map<Key, Instant>,
+    /// Reported as desired while a batch is under way: perhaps it is in it.
+    early: Set<Key>,
     /// No retry and no confirmation is due before. May be too early, never too late.
     wake_at: Option<Instant>,
     in_flight: bool,
@@ -82,7 +90,7 @@ impl Reconciler {
                 self.desired.insert(key, object);
             }
             None => {
-                if self.desired.remove(&key).is_some() {
+                if self.desired.remove(&key) {
                     self.withdrawn.insert(key);
                 }
             }
@@ -93,7 +101,7 @@ impl Reconciler {
 
     /// Deletes the entry and makes it again. `false`: it is not desired, or a nexthop, which would take its routes along.
     pub fn recreate(&mut self, key: Key) -> bool {
-        let may = self.desired.contains_key(&key) && !matches!(key, Key::Nexthop(_));
+        let may = self.desired.contains(&key) && !matches!(key, Key::Nexthop(_));
         if may {
             self.recreate.insert(key);
             self.mark(key);
@@ -102,8 +110,13 @@ impl Reconciler {
     }
 
     /// What is desired under a key.
-    pub fn desired(&self, key: &Key) -> Option<&Object> {
+    pub fn desired(&self, key: &Key) -> Option<Object> {
         self.desired.get(key)
+    }
+
+    /// Whether anything is desired under a key.
+    pub fn is_desired(&self, key: &Key) -> bool {
+        self.desired.contains(key)
     }
 
     /// The kernel's no to a key, if it said no the last time.
@@ -127,7 +140,30 @@ impl Reconciler {
                 self.retry(key, now);
             }
         }
-        self.mark(key);
+        if !self.confirms(&key, held) {
+            self.mark(key);
+        }
+    }
+
+    /// Whether the kernel reports what it acknowledged, and it is what is desired: nothing is left to be looked at. Most
+    /// reports while a table is written are of this kind.
+    fn confirms(&mut self, key: &Key, held: Option<&Object>) -> bool {
+        let Some(held) = held else { return false };
+        let as_desired = self.desired.get(key).is_some_and(|desired| desired.is_satisfied_by(held));
+        if !as_desired
+            || self.refused.contains_key(key)
+            || self.recreate.contains(key)
+            || self.remade.contains_key(key)
+        {
+            return false;
+        }
+        if self.unconfirmed.remove(key).is_some() {
+            return true;
+        }
+        if self.in_flight {
+            self.early.insert(*key);
+        }
+        self.in_flight
     }
 
     /// From now on, whatever carries our mark, is `managed` and not desired is deleted. Call when all sources are ready.
@@ -137,7 +173,7 @@ impl Reconciler {
             .objects()
             .filter(Object::is_ours)
             .map(|object| object.key())
-            .filter(|key| !self.desired.contains_key(key) && managed(key))
+            .filter(|key| !self.desired.contains(key) && managed(key))
             .collect();
         leftovers.into_iter().for_each(|key| self.mark(key));
     }
@@ -165,9 +201,7 @@ impl Reconciler {
         {
             for change in self.changes(&key, model, &managed, now).into_iter().flatten() {
                 match change {
-                    Change::Delete(object @ Object::Nexthop(_))
-                        if !self.desired.contains_key(&key) =>
-                    {
+                    Change::Delete(object @ Object::Nexthop(_)) if !self.desired.contains(&key) => {
                         spent_nexthops.push(Change::Delete(object));
                     }
                     change => batch.push(change),
@@ -203,6 +237,7 @@ impl Reconciler {
         for (change, result) in batch.iter().zip(results) {
             let key = change.key();
             match result {
+                Ok(()) if self.early.remove(&key) => drop(self.refused.remove(&key)),
                 Ok(()) => {
                     self.refused.remove(&key);
                     self.unconfirmed.insert(key, now + CONFIRM_WITHIN);
@@ -211,6 +246,8 @@ impl Reconciler {
                 Err(error) => self.refuse(key, error, now),
             }
         }
+        let left: Vec<Key> = self.early.drain().collect();
+        left.into_iter().for_each(|key| self.mark(key));
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -249,7 +286,7 @@ impl Reconciler {
     }
 
     /// What is desired and the kernel does not hold, or not as desired.
-    pub fn missing<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = &'a Object> {
+    pub fn missing<'a>(&'a self, model: &'a Model) -> impl Iterator<Item = Object> + 'a {
         self.desired.iter().filter_map(|(key, desired)| {
             let is_there = model.get(key).is_some_and(|held| desired.is_satisfied_by(&held));
             (!is_there || self.refused.contains_key(key)).then_some(desired)
@@ -264,6 +301,11 @@ impl Reconciler {
     /// Whether there is something to write, or a write is under way.
     pub fn is_busy(&self) -> bool {
         self.in_flight || !self.dirty.is_empty() || !self.dirty_groundwork.is_empty()
+    }
+
+    /// Whether the kernel has yet to report what it acknowledged.
+    pub fn is_waiting(&self) -> bool {
+        !self.unconfirmed.is_empty()
     }
 
     fn mark(&mut self, key: Key) {
@@ -317,12 +359,12 @@ impl Reconciler {
         let held = model.get(key);
         let may_delete = self.withdrawn.contains(key) || (self.sweeping && managed(key));
         let desired = self.desired.get(key);
-        let change = difference(desired, held.as_ref(), may_delete);
+        let change = difference(desired.as_ref(), held.as_ref(), may_delete);
         if self.remade.get(key).is_some_and(|remade| remade.until > now) {
             return [None, None];
         }
         if self.recreate.remove(key)
-            && let (Some(desired), Some(held)) = (desired, &held)
+            && let (Some(desired), Some(held)) = (&desired, &held)
             && held.is_ours()
         {
             let changes = [Change::Delete(held.clone()), Change::Create(desired.clone())];

@@ -78,7 +78,7 @@ impl World {
     }
 
     fn missing(&self) -> Vec<Object> {
-        self.reconciler.missing(&self.model).cloned().collect()
+        self.reconciler.missing(&self.model).collect()
     }
 }
 

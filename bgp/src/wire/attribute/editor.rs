@@ -10,7 +10,7 @@ use super::canonical::write_attribute;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
 use super::pmsi_tunnel::PmsiTunnel;
-use super::set::{AttributeSet, LargeCommunity, LocalAttributes};
+use super::set::{Aggregator, AttributeSet, LargeCommunity, LocalAttributes};
 use super::{OPTIONAL, Origin, TRANSITIVE, code};
 use crate::types::{Asn, RouterId};
 
@@ -74,6 +74,12 @@ impl<'a> AttributeEditor<'a> {
     /// Sets MULTI_EXIT_DISC.
     pub fn set_med(&mut self, med: u32) -> &mut Self {
         self.put(code::MED, OPTIONAL, med.to_be_bytes().to_vec())
+    }
+
+    /// Sets AGGREGATOR.
+    pub fn set_aggregator(&mut self, Aggregator { asn, router_id }: Aggregator) -> &mut Self {
+        let value = [asn.0.to_be_bytes(), router_id.0.octets()].concat();
+        self.put(code::AGGREGATOR, OPTIONAL | TRANSITIVE, value)
     }
 
     /// Sets ORIGINATOR_ID.

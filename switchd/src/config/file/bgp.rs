@@ -4,16 +4,16 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use bgp::types::RouterId;
-use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::Refusal;
+use super::aggregate::{AggregateTable, check_aggregates};
 use super::bmp_station::{BmpStationTable, check_stations};
 use super::multipath::{BandwidthWord, bandwidth, check_multipath};
 use super::neighbor::{NeighborPolicies, NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
-use super::value::{check_asn, check_hold_time, in_range, refuse, yes};
+use super::value::{check_asn, check_hold_time, check_network, in_range, refuse, yes};
 use crate::config::{Bgp, RouteMaps};
 
 #[derive(Deserialize)]
@@ -46,6 +46,8 @@ pub(super) struct BgpTable {
     networks: Vec<Spanned<String>>,
     #[serde(default)]
     import_check: bool,
+    #[serde(default)]
+    aggregate: Vec<AggregateTable>,
     #[serde(default)]
     redistribute: Vec<Spanned<RedistributeValue>>,
     #[serde(default)]
@@ -119,6 +121,7 @@ impl BgpTable {
             graceful_shutdown: self.graceful_shutdown,
             networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
             import_check: self.import_check,
+            aggregates: check_aggregates(self.aggregate)?,
             redistribute: check_redistribute(self.redistribute)?,
             neighbors,
             bmp_stations: check_stations(self.bmp_station)?,
@@ -154,22 +157,4 @@ fn check_port(port: Spanned<u16>) -> Result<u16, Refusal> {
         0 => Err(refuse(&port.span(), "port 0 cannot be listened on; BGP's is 179")),
         port => Ok(port),
     }
-}
-
-fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
-    let span = text.span();
-    let text = text.into_inner();
-    let network: IpNet = text.parse().map_err(|_| {
-        refuse(&span, &format!("\"{text}\" is not a prefix; write for example \"10.0.0.1/32\""))
-    })?;
-    if network != network.trunc() {
-        return Err(refuse(
-            &span,
-            &format!(
-                "{network} has bits set behind its prefix length; write \"{}\"",
-                network.trunc()
-            ),
-        ));
-    }
-    Ok(network)
 }

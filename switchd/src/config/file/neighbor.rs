@@ -43,6 +43,7 @@ pub(super) struct NeighborTable {
     password_file: Option<Spanned<PathBuf>>,
     next_hop_self: Option<bool>,
     route_reflector_client: Option<bool>,
+    default_originate: Option<bool>,
     maximum_prefix: Option<MaximumPrefixTable>,
     advertisement_interval: Option<u16>,
     role: Option<Spanned<String>>,
@@ -197,6 +198,7 @@ impl NeighborTable {
                 .or_else(|| group.password_file.clone().filter(|_| !has_password)),
             next_hop_self: self.next_hop_self.or(group.next_hop_self),
             route_reflector_client: self.route_reflector_client.or(group.route_reflector_client),
+            default_originate: self.default_originate.or(group.default_originate),
             maximum_prefix: own_or(self.maximum_prefix, &group.maximum_prefix),
             advertisement_interval: self.advertisement_interval.or(group.advertisement_interval),
             role: own_or(self.role, &group.role),
@@ -268,6 +270,7 @@ impl NeighborTable {
             password: transport::check_password(self.password, self.password_file)?,
             next_hop_self: self.next_hop_self.unwrap_or(false),
             route_reflector_client: self.route_reflector_client.unwrap_or(false),
+            default_originate: self.default_originate.unwrap_or(false),
             route_rules,
             policy,
         })

@@ -3,6 +3,7 @@
 use std::ops::{Range, RangeInclusive};
 
 use bgp::types::Asn;
+use ipnet::IpNet;
 use toml::Spanned;
 
 use super::Refusal;
@@ -30,6 +31,24 @@ pub(super) fn check_hold_time(seconds: Spanned<u16>) -> Result<u16, Refusal> {
         0 => Ok(0),
         _ => in_range(seconds, "hold-time", 3..=u16::MAX),
     }
+}
+
+pub(super) fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
+    let span = text.span();
+    let text = text.into_inner();
+    let network: IpNet = text.parse().map_err(|_| {
+        refuse(&span, &format!("\"{text}\" is not a prefix; write for example \"10.0.0.1/32\""))
+    })?;
+    if network != network.trunc() {
+        return Err(refuse(
+            &span,
+            &format!(
+                "{network} has bits set behind its prefix length; write \"{}\"",
+                network.trunc()
+            ),
+        ));
+    }
+    Ok(network)
 }
 
 pub(super) fn in_range(
