@@ -206,6 +206,15 @@ impl Core {
         self.settle();
     }
 
+    /// The configuration is another one, as far as [`crate::config::reload`] lets it change: nothing that stays is touched.
+    pub fn handle_config(&mut self, config: &Config) {
+        let Some(bgp) = &config.bgp else { return };
+        let kernel = self.model.objects();
+        self.networks.reconfigure(Origination::from(bgp), kernel);
+        self.gateway.set_advertise_all_vni(config.evpn.advertise_all_vni);
+        self.settle();
+    }
+
     /// BGP told of sessions and best paths.
     pub fn handle_bgp(&mut self, events: Vec<Event>) {
         for event in events {

@@ -9,14 +9,15 @@
 //! ```
 //! One thread writes to the kernel; one reads what changed. Both block, so the core never does.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use bgp::speaker::{
     Auth, GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
-    StationConfig,
 };
 use platform::kernel::{
     Change, Dataplane, KernelError, Key, Link, Model, Monitor, Notification, Object, Retry, Socket,
@@ -24,8 +25,9 @@ use platform::kernel::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::api::{self, BgpAccess, Query, SocketError, views};
-use crate::config::{Bgp, BmpStation, Config, Neighbor, Peer};
+use self::reload::Running;
+use crate::api::{self, Access, BgpAccess, Query, Reload, SocketError, views};
+use crate::config::{Bgp, Config, Neighbor, Peer};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
 use crate::hardware;
 use crate::journal::Journal;
@@ -35,9 +37,6 @@ use crate::metrics;
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
 const QUEUE: usize = 1024;
-
-/// Bytes that a BMP station may be behind before it is let go.
-const STATION_BACKLOG: usize = 64 * 1024 * 1024;
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -103,9 +102,10 @@ struct ToThreads {
 ///
 /// # Errors
 /// It could not start, or the kernel can no longer be read.
-pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
+pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), DaemonError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let listener = api::listen(socket).await?;
 
     // Subscribe before reading, so that nothing falls between the two.
@@ -146,20 +146,18 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
             .map(|(handle, events)| (Some(handle), events))?,
         None => (None, mpsc::channel(1).1),
     };
-    if let (Some(handle), Some(bgp)) = (&bgp, &config.bgp) {
-        add_stations(handle, &bgp.bmp_stations).await;
-    }
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
-    let access = bgp
-        .clone()
-        .zip(config.bgp)
-        .map(|(handle, config)| BgpAccess { handle, config: Arc::new(config) });
-    if let Some(metrics) = &config.metrics {
-        let listener = metrics::listen(metrics.listen).await?;
-        let (queries, bgp) = (queries.clone(), bgp.clone());
-        tokio::spawn(metrics::serve(listener, move || scrape(queries.clone(), bgp.clone())));
-    }
-    tokio::spawn(serve_api(listener, queries, access));
+    let (reload, mut reloads) = mpsc::channel::<Reload>(1);
+    let access = Access {
+        core: queries.clone(),
+        reload,
+        bgp: bgp
+            .clone()
+            .zip(config.bgp.clone())
+            .map(|(handle, config)| BgpAccess { handle, config: Arc::new(config) }),
+    };
+    let mut running = Running::start(config, file.to_owned(), bgp.clone(), queries).await?;
+    tokio::spawn(serve_api(listener, access));
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
 
     loop {
@@ -170,6 +168,8 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
             _ = interrupt.recv() => break,
             Some(event) = from_kernel.recv() => handle_kernel(&mut core, event)?,
             Some(events) = bgp_events.recv() => core.handle_bgp(events),
+            _ = hangup.recv() => drop(reread(&mut running, &mut core).await),
+            Some(reply) = reloads.recv() => drop(reply.send(reread(&mut running, &mut core).await)),
             Some(query) = asked.recv() => views::answer(&core, query, Instant::now()),
             () = sleep_until(deadline) => core.handle_timeout(Instant::now()),
         }
@@ -181,6 +181,23 @@ pub async fn run(config: Config, socket: &Path) -> Result<(), DaemonError> {
     }
     let _ = std::fs::remove_file(socket);
     Ok(())
+}
+
+/// Reads the configuration again. Whoever asked hears what the log says.
+async fn reread(running: &mut Running, core: &mut Core) -> Result<Vec<String>, String> {
+    let outcome = running.reload(core).await;
+    match &outcome {
+        Ok(changes) if changes.is_empty() => tracing::info!("configuration read again: no change"),
+        Ok(changes) => {
+            for change in changes {
+                tracing::info!(change, "configuration read again");
+            }
+        }
+        Err(reason) => {
+            tracing::error!(reason, "configuration read again and refused; the old one goes on");
+        }
+    }
+    outcome
 }
 
 /// Sends out what follows from the last event.
@@ -294,23 +311,6 @@ fn start_bgp(
     .map_err(|source| DaemonError::Listen { port: config.port, source })
 }
 
-async fn add_stations(bgp: &bgp::net::Handle, stations: &[BmpStation]) {
-    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let epoch = (Instant::now(), since_1970);
-    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
-    for station in stations {
-        let config = StationConfig {
-            name: name.clone().unwrap_or_default(),
-            description: concat!("switchd ", env!("CARGO_PKG_VERSION")).to_owned(),
-            backlog: STATION_BACKLOG,
-            statistics: station.statistics_interval,
-            epoch,
-        };
-        // Fails only after the shutdown of the engine, which we order ourselves, at the end.
-        let _ = bgp.add_station(station.address, config).await;
-    }
-}
-
 /// What a former switchd left to go on with.
 struct Inheritance {
     keeper: Keeper,
@@ -370,7 +370,9 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         port: config.port,
         passive: neighbor.passive,
         local_address: neighbor.local_address,
-        hold_time: neighbor.hold_time,
+        hold_time: Some(neighbor.hold_time.unwrap_or(config.hold_time)),
+        connect_retry: Some(neighbor.connect_retry.unwrap_or(config.connect_retry)),
+        shutdown: neighbor.shutdown.clone(),
         distance: neighbor.distance,
         auth: neighbor.password.clone().map(Auth::Md5),
         next_hop_self: neighbor.next_hop_self,
@@ -466,12 +468,8 @@ async fn scrape(
     Some(metrics::Snapshot { entries, kernel, sessions, devices })
 }
 
-async fn serve_api(
-    listener: tokio::net::UnixListener,
-    queries: mpsc::Sender<Query>,
-    bgp: Option<BgpAccess>,
-) {
-    if let Err(error) = api::serve(listener, queries, bgp).await {
+async fn serve_api(listener: tokio::net::UnixListener, access: Access) {
+    if let Err(error) = api::serve(listener, access).await {
         tracing::error!(%error, "the API stopped");
     }
 }

@@ -110,14 +110,15 @@ fn check(request: &Request, json: bool) -> ExitCode {
 }
 
 fn run(config: &std::path::Path, socket: &std::path::Path) -> Result<(), String> {
-    let config = Config::read(config).map_err(|error| error.to_string())?;
+    let file = config;
+    let config = Config::read(file).map_err(|error| error.to_string())?;
     start_logging();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start: {error}"))?;
-    runtime.block_on(daemon::run(config, socket)).map_err(|error| error.to_string())
+    runtime.block_on(daemon::run(config, file, socket)).map_err(|error| error.to_string())
 }
 
 /// Under systemd to the journal, with fields and priorities; otherwise to standard error.

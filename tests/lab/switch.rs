@@ -7,6 +7,7 @@ use std::{
     time::Duration,
 };
 
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::{LabError, Node, PATIENCE, Process, Result, ensure, eventually, node};
@@ -49,6 +50,34 @@ impl Switch {
     /// switchctl failed or printed no JSON.
     pub fn show(&self, what: &str) -> Result<Value> {
         ask(&self.node, &format!("show {what}"))
+    }
+
+    /// Writes another configuration, which nobody reads yet.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write_config(&self, config: &str) -> Result {
+        Ok(fs::write(&self.config, config)?)
+    }
+
+    /// Gives it another configuration and has it read by `switchctl reload`; what that says.
+    ///
+    /// # Errors
+    /// switchd refuses the file.
+    pub fn reload(&self, config: &str) -> Result<String> {
+        self.write_config(config)?;
+        let output = switchctl(&self.node, &["reload"])?;
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "switchctl reload: {complaint}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Has it read its configuration again by SIGHUP.
+    ///
+    /// # Errors
+    /// It is gone.
+    pub fn hang_up(&self) -> Result {
+        self.process.signal(Signal::SIGHUP)
     }
 
     /// Kills it in the middle of whatever it does.

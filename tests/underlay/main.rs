@@ -9,6 +9,7 @@ mod md5;
 mod mrt;
 mod multipath;
 mod redistribution;
+mod reload;
 mod rules;
 mod session;
 

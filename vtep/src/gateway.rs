@@ -142,6 +142,12 @@ impl Gateway {
         }
     }
 
+    /// Whether VNIs found in the kernel are wanted, from now on.
+    pub fn set_advertise_all_vni(&mut self, on: bool) {
+        self.config.advertise_all_vni = on;
+        self.reconsider();
+    }
+
     /// Whether the key is on a device that belongs to a domain, so that an entry there that carries our mark is ours:
     /// made by us or by a former run. When no VNI is wanted it is of another control plane, and not ours to sweep.
     pub fn manages(&self, key: &Key) -> bool {

@@ -135,6 +135,20 @@ impl Session {
         }
     }
 
+    /// Whether it connects, and how often; from the next attempt on.
+    pub(crate) fn set_pace(&mut self, passive: bool, connect_retry: Duration, now: Instant) {
+        (self.passive, self.connect_retry) = (passive, connect_retry);
+        match &mut self.state {
+            State::Opening { outgoing: outgoing @ Outgoing::Waiting { .. }, .. } if passive => {
+                *outgoing = Outgoing::Passive;
+            }
+            State::Opening { outgoing: outgoing @ Outgoing::Passive, .. } if !passive => {
+                *outgoing = Outgoing::Waiting { until: now };
+            }
+            _ => {}
+        }
+    }
+
     // What is said in the next OPEN.
 
     /// The OPEN that we send.
@@ -267,12 +281,12 @@ impl Session {
     // Operator in.
 
     /// Takes the session down and keeps it down.
-    pub(crate) fn stop(&mut self, text: Option<&str>) {
+    pub(crate) fn stop(&mut self, reason: CeaseReason, text: Option<&str>) {
         let notification_restart = match &self.state {
             State::Established { current, .. } => current.negotiated.notification_restart,
             _ => false,
         };
-        let farewell = negotiate::shutdown(text, notification_restart);
+        let farewell = negotiate::farewell(reason, text, notification_restart);
         self.end_all(DownReason::NotificationSent(farewell.clone()), Some(&farewell));
         self.state = State::Stopped;
     }
@@ -319,6 +333,11 @@ impl Session {
             self.backoff = Backoff::default();
             self.begin(now);
         }
+    }
+
+    /// What we say when we open a session.
+    pub(crate) fn our_open(&self) -> Open {
+        self.offer.open()
     }
 
     /// Adds a message of our own, if routes flow.

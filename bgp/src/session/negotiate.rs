@@ -225,9 +225,12 @@ fn extended_next_hop(open: &Open) -> FamilySet {
 }
 
 /// The end of a session by the operator; routes are not to be kept even if RFC 8538 would have them kept.
-pub(crate) fn shutdown(text: Option<&str>, notification_restart: bool) -> Notification {
-    let reason = CeaseReason::AdministrativeShutdown;
-    let cease = text.map_or_else(
+pub(crate) fn farewell(
+    reason: CeaseReason,
+    text: Option<&str>,
+    notification_restart: bool,
+) -> Notification {
+    let cease = text.filter(|text| !text.is_empty()).map_or_else(
         || Notification::cease(reason),
         |text| Notification::cease_with_text(reason, text),
     );

@@ -146,7 +146,7 @@ impl AllowOwnAs {
 }
 
 /// One neighbour.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NeighborConfig {
     /// Its address; also what it connects from. `::` for one on an interface that nobody has seen there.
     pub address: IpAddr,
@@ -205,8 +205,8 @@ pub struct NeighborConfig {
     pub distance: Distance,
     /// What signs its connections.
     pub auth: Option<Auth>,
-    /// Start administratively down.
-    pub shutdown: bool,
+    /// Administratively down; the text is for the neighbour's operator (RFC 9003), and may be empty.
+    pub shutdown: Option<String>,
 }
 
 impl NeighborConfig {
@@ -241,7 +241,7 @@ impl NeighborConfig {
             policy: NeighborPolicy::default(),
             distance: Distance::Default,
             auth: None,
-            shutdown: false,
+            shutdown: None,
         }
     }
 

@@ -4,6 +4,7 @@
 //! send on which connection, and when to call again. Nothing is written before a connection can take it:
 //! [`Speaker::poll_transmit`] makes UPDATEs from what is best at that moment.
 
+mod change;
 pub(crate) mod config;
 mod event;
 mod input;
@@ -34,12 +35,15 @@ use crate::session::negotiate::{Offer, RestartOffer};
 use crate::session::timers::Jitter;
 use crate::session::{Session, SessionAction};
 use crate::types::AfiSafi;
-use crate::wire::{AttributeInterner, AttributeSet, EvpnPayload, FamilySet, RouteRefresh};
+use crate::wire::{
+    AttributeInterner, AttributeSet, CeaseReason, EvpnPayload, FamilySet, RouteRefresh,
+};
 
 pub use crate::rib::RemovePrivateAs;
 pub use crate::rib::{FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey};
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
+pub use change::NeighborChange;
 pub use config::{
     AllowOwnAs, GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig,
 };
@@ -156,16 +160,8 @@ impl Speaker {
             }
             Some(_) | None => {}
         }
-        let families: FamilySet = config.families.iter().copied().collect();
-        if families.is_empty()
-            || config.families.iter().any(|family| !FamilySet::ALL.contains(*family))
-        {
-            return Err(NeighborError::NoFamily(address));
-        }
-        let hold_time = config.hold_time.unwrap_or(self.config.hold_time);
-        if matches!(hold_time, 1 | 2) {
-            return Err(NeighborError::HoldTime(address, hold_time));
-        }
+        let hold_time = self.check_neighbor(&config)?;
+        let signs = config.auth.is_some();
         let place = self.neighbors.iter().position(Option::is_none).unwrap_or(self.neighbors.len());
         let index = u32::try_from(place).unwrap_or(u32::MAX);
         let session = self.session(&config, hold_time, index, now);
@@ -175,18 +171,35 @@ impl Speaker {
             Some(free) => *free = neighbor,
             None => self.neighbors.push(neighbor),
         }
-        if self.neighbors.get(place).is_some_and(|neighbor| {
-            neighbor.as_ref().is_some_and(|neighbor| neighbor.config.auth.is_some())
-        }) {
+        if signs {
             self.authenticate(index);
         }
         self.with_session(index, now, |session| session.handle_timeout(now));
         Ok(NeighborId(index))
     }
 
+    /// What is wrong with a neighbour by itself; otherwise its hold time.
+    fn check_neighbor(&self, config: &NeighborConfig) -> Result<u16, NeighborError> {
+        let families: FamilySet = config.families.iter().copied().collect();
+        if families.is_empty()
+            || config.families.iter().any(|family| !FamilySet::ALL.contains(*family))
+        {
+            return Err(NeighborError::NoFamily(config.address));
+        }
+        let hold_time = config.hold_time.unwrap_or(self.config.hold_time);
+        if matches!(hold_time, 1 | 2) {
+            return Err(NeighborError::HoldTime(config.address, hold_time));
+        }
+        Ok(hold_time)
+    }
+
     /// Ends the session with a neighbour and forgets it and its routes.
     pub fn remove_neighbor(&mut self, id: NeighborId, now: Instant) {
-        self.with_session(id.0, now, |session| session.stop(None));
+        self.end_neighbor(id, CeaseReason::PeerDeconfigured, now);
+    }
+
+    fn end_neighbor(&mut self, id: NeighborId, reason: CeaseReason, now: Instant) {
+        self.with_session(id.0, now, |session| session.stop(reason, None));
         self.forget_routes(id.0);
         if let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize)
             && neighbor.config.auth.take().is_some()
@@ -201,7 +214,9 @@ impl Speaker {
 
     /// Takes a neighbour down until [`Self::enable_neighbor`]; the text is shown to its operator (RFC 9003).
     pub fn disable_neighbor(&mut self, id: NeighborId, text: Option<&str>, now: Instant) {
-        self.with_session(id.0, now, |session| session.stop(text));
+        self.with_session(id.0, now, |session| {
+            session.stop(CeaseReason::AdministrativeShutdown, text)
+        });
         self.forget_routes(id.0);
         self.check_deferral();
     }
@@ -367,8 +382,8 @@ impl Speaker {
         if config.address.is_unspecified() {
             session.lose(DownReason::InterfaceDown);
         }
-        if config.shutdown {
-            session.stop(None);
+        if config.shutdown.is_some() {
+            session.stop(CeaseReason::AdministrativeShutdown, None);
         }
         session
     }

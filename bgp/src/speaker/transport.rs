@@ -90,7 +90,7 @@ const ON_LINK: u8 = 1;
 
 impl NeighborConfig {
     /// What its connections must be, seen from this AS.
-    pub(crate) fn transport(&self, asn: Asn) -> Transport {
+    pub fn transport(&self, asn: Asn) -> Transport {
         let external = match self.remote_as {
             RemoteAs::Asn(theirs) => theirs != asn,
             RemoteAs::External => true,

@@ -15,7 +15,7 @@ use crate::rib::{RouteFamily, RouteKey};
 use crate::session::negotiate::Negotiated;
 use crate::session::{DownReason, SessionState};
 use crate::types::AfiSafi;
-use crate::wire::{AttributeSet, EvpnPayload, FamilySet};
+use crate::wire::{AttributeSet, EvpnPayload, FamilySet, Open};
 
 /// One neighbour.
 #[derive(Debug, Clone)]
@@ -152,6 +152,12 @@ impl Speaker {
                 })
             })
             .collect()
+    }
+
+    /// What we say when we open a session with this neighbour.
+    pub fn our_open(&self, id: NeighborId) -> Option<Open> {
+        let neighbor = self.neighbors.get(id.0 as usize)?.as_ref()?;
+        Some(neighbor.session.our_open())
     }
 
     /// All destinations of a family that can be reached, in no order.

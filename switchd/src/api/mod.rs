@@ -3,6 +3,7 @@
 mod clear;
 mod explain;
 mod mrt;
+mod neighbor;
 mod offload;
 mod server;
 pub(crate) mod views;
@@ -15,7 +16,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tonic::transport::{Channel, Endpoint, Uri};
 use tower::service_fn;
 
-pub use server::{BgpAccess, Query, serve};
+pub use server::{Access, BgpAccess, Query, Reload, serve};
 
 /// Where switchd listens unless told otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/switchd/switchd.sock";

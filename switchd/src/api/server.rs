@@ -14,12 +14,13 @@ use super::clear;
 use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
-    BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
-    DumpMrtRequest, ExplainRequest, ExplainStep, GetBgpSummaryRequest, GetHardwareRequest,
-    Hardware, ListBgpRoutesRequest, ListConditionsRequest, ListMacsRequest, ListOffloadRequest,
-    ListVnisRequest, Mac, MrtChunk, OffloadEntry, Violation, Vni,
+    BgpNeighbor, BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
+    DumpMrtRequest, ExplainRequest, ExplainStep, GetBgpNeighborRequest, GetBgpSummaryRequest,
+    GetHardwareRequest, Hardware, ListBgpRoutesRequest, ListConditionsRequest, ListMacsRequest,
+    ListOffloadRequest, ListVnisRequest, Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest,
+    ShutdownNeighborReply, ShutdownNeighborRequest, Violation, Vni,
 };
-use super::{mrt, views};
+use super::{mrt, neighbor, views};
 use crate::config::Bgp;
 use crate::metrics::{Entries, KernelTotals};
 
@@ -44,17 +45,27 @@ pub enum Query {
     Conditions(oneshot::Sender<Vec<Condition>>),
 }
 
+/// A request to read the configuration again: what changed, or why nothing did.
+pub type Reload = oneshot::Sender<Result<Vec<String>, String>>;
+
+/// The ways to who can answer.
+#[derive(Debug, Clone)]
+pub struct Access {
+    /// The task that owns the gateway's state.
+    pub core: mpsc::Sender<Query>,
+    /// The same, for what changes it.
+    pub reload: mpsc::Sender<Reload>,
+    /// The speaker, if there is one.
+    pub bgp: Option<BgpAccess>,
+}
+
 /// Serves the API on `listener` until the daemon ends.
 ///
 /// # Errors
 /// The transport failed for good.
-pub async fn serve(
-    listener: UnixListener,
-    core: mpsc::Sender<Query>,
-    bgp: Option<BgpAccess>,
-) -> Result<(), tonic::transport::Error> {
+pub async fn serve(listener: UnixListener, access: Access) -> Result<(), tonic::transport::Error> {
     tonic::transport::Server::builder()
-        .add_service(SwitchServer::new(Server { core, bgp }))
+        .add_service(SwitchServer::new(Server(access)))
         .serve_with_incoming(UnixListenerStream::new(listener))
         .await
 }
@@ -68,10 +79,7 @@ pub struct BgpAccess {
     pub config: Arc<Bgp>,
 }
 
-struct Server {
-    core: mpsc::Sender<Query>,
-    bgp: Option<BgpAccess>,
-}
+struct Server(Access);
 
 type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
@@ -87,18 +95,25 @@ fn parse_family(name: &str) -> Result<AfiSafi, Status> {
     name.parse().map_err(|unknown: UnknownFamily| Status::invalid_argument(unknown.to_string()))
 }
 
+fn no_such_neighbor(name: &str) -> Status {
+    Status::not_found(format!("there is no neighbor {name}; switchctl show bgp summary lists them"))
+}
+
+/// RFC 9003 §2: the length of a shutdown text is one octet.
+const MAX_SHUTDOWN_TEXT: usize = 255;
+
 impl Server {
     async fn ask<T>(
         &self,
         question: impl FnOnce(oneshot::Sender<T>) -> Query,
     ) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
-        self.core.send(question(reply)).await.map_err(going_down)?;
+        self.0.core.send(question(reply)).await.map_err(going_down)?;
         answer.await.map_err(going_down)
     }
 
-    fn bgp(&self) -> Result<&bgp::net::Handle, Status> {
-        self.bgp.as_ref().map(|bgp| &bgp.handle).ok_or_else(|| {
+    fn bgp(&self) -> Result<&BgpAccess, Status> {
+        self.0.bgp.as_ref().ok_or_else(|| {
             Status::failed_precondition(
                 "switchd runs without BGP: its configuration has no [bgp] table",
             )
@@ -121,7 +136,7 @@ impl Switch for Server {
         &self,
         _: Request<GetBgpSummaryRequest>,
     ) -> Result<Response<BgpSummary>, Status> {
-        let Some(bgp) = &self.bgp else { return Ok(Response::new(BgpSummary::default())) };
+        let Some(bgp) = &self.0.bgp else { return Ok(Response::new(BgpSummary::default())) };
         let families = [AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST, AfiSafi::L2VPN_EVPN];
         let (neighbors, tables, now) = bgp
             .handle
@@ -142,9 +157,70 @@ impl Switch for Server {
         request: Request<ClearBgpRequest>,
     ) -> Result<Response<ClearBgpResponse>, Status> {
         let request = request.into_inner();
-        let cleared = self.bgp()?.with(move |speaker, now| clear::clear(speaker, &request, now));
+        let cleared =
+            self.bgp()?.handle.with(move |speaker, now| clear::clear(speaker, &request, now));
         let neighbors = cleared.await.map_err(going_down)?.map_err(Status::invalid_argument)?;
         Ok(Response::new(ClearBgpResponse { neighbors }))
+    }
+
+    async fn get_bgp_neighbor(
+        &self,
+        request: Request<GetBgpNeighborRequest>,
+    ) -> Result<Response<BgpNeighbor>, Status> {
+        let name = request.into_inner().address;
+        let wanted = name.clone();
+        let bgp = self.bgp()?;
+        let found = bgp
+            .handle
+            .with(move |speaker, now| {
+                let neighbors = speaker.neighbors();
+                let summary = neighbors.into_iter().find(|it| it.config.name() == wanted)?;
+                let our_open = speaker.our_open(summary.id);
+                let transport = summary.config.transport(speaker.config().asn);
+                Some((neighbor::Facts { summary, our_open, transport }, now))
+            })
+            .await
+            .map_err(going_down)?;
+        let (facts, now) = found.ok_or_else(|| no_such_neighbor(&name))?;
+        Ok(Response::new(neighbor::view(&bgp.config, &facts, now)))
+    }
+
+    async fn shutdown_neighbor(
+        &self,
+        request: Request<ShutdownNeighborRequest>,
+    ) -> Result<Response<ShutdownNeighborReply>, Status> {
+        let ShutdownNeighborRequest { address, shutdown, message } = request.into_inner();
+        if message.len() > MAX_SHUTDOWN_TEXT {
+            return Err(Status::invalid_argument(format!(
+                "the message has {} octets; RFC 9003 has room for {MAX_SHUTDOWN_TEXT}",
+                message.len()
+            )));
+        }
+        let wanted = address.clone();
+        let found = self
+            .bgp()?
+            .handle
+            .with(move |speaker, now| {
+                let neighbors = speaker.neighbors();
+                let id = neighbors.iter().find(|it| it.config.name() == wanted)?.id;
+                if shutdown {
+                    speaker.disable_neighbor(id, Some(&message), now);
+                } else {
+                    speaker.enable_neighbor(id, now);
+                }
+                Some(())
+            })
+            .await
+            .map_err(going_down)?;
+        found.ok_or_else(|| no_such_neighbor(&address))?;
+        Ok(Response::new(ShutdownNeighborReply {}))
+    }
+
+    async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {
+        let (reply, answer) = oneshot::channel();
+        self.0.reload.send(reply).await.map_err(going_down)?;
+        let changes = answer.await.map_err(going_down)?.map_err(Status::failed_precondition)?;
+        Ok(Response::new(ReloadReply { changes }))
     }
 
     async fn list_bgp_routes(
@@ -152,7 +228,7 @@ impl Switch for Server {
         request: Request<ListBgpRoutesRequest>,
     ) -> Result<Response<Self::ListBgpRoutesStream>, Status> {
         let family = parse_family(&request.into_inner().family)?;
-        let routes = self.bgp()?.routes(family).await.map_err(going_down)?;
+        let routes = self.bgp()?.handle.routes(family).await.map_err(going_down)?;
         Ok(stream(views::bgp_routes(routes)))
     }
 
@@ -162,7 +238,7 @@ impl Switch for Server {
     ) -> Result<Response<Self::DumpMrtStream>, Status> {
         let names = request.into_inner().families;
         let families = names.iter().map(|name| parse_family(name)).collect::<Result<_, _>>()?;
-        let chunks = mrt::dump(self.bgp()?.clone(), families).await.map_err(going_down)?;
+        let chunks = mrt::dump(self.bgp()?.handle.clone(), families).await.map_err(going_down)?;
         Ok(Response::new(Box::pin(
             chunks.map(|chunk| chunk.map(|data| MrtChunk { data }).map_err(going_down)),
         )))
@@ -208,7 +284,7 @@ impl Switch for Server {
     ) -> Result<Response<Self::ExplainStream>, Status> {
         let subject = Subject::parse(request.into_inner()).map_err(Status::invalid_argument)?;
         let mut steps = Vec::new();
-        if let Some(bgp) = &self.bgp {
+        if let Some(bgp) = &self.0.bgp {
             let told = subject.told_by(&bgp.handle).await.map_err(going_down)?;
             steps.extend(explain::sources(&told));
         }

@@ -171,7 +171,7 @@ pub(crate) fn bgp_summary(
     }
 }
 
-fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
+pub(super) fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
     let configured_as = match summary.config.remote_as {
         RemoteAs::Asn(asn) => asn.0,
         RemoteAs::Internal => config.asn.0,
@@ -195,6 +195,7 @@ fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) -> Neighbor {
         connections_dropped: summary.established_count
             - u64::from(established && summary.established_count > 0),
         last_error: why_not_established(summary),
+        dynamic: false,
         families: summary
             .families
             .iter()

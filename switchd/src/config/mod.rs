@@ -4,6 +4,7 @@
 //! line, column and a remedy, and nothing of a refused file takes effect.
 
 mod file;
+pub mod reload;
 #[cfg(test)]
 mod tests;
 
@@ -105,6 +106,10 @@ pub struct Neighbor {
     pub local_address: Option<IpAddr>,
     /// Hold time for this peer in seconds, if it differs.
     pub hold_time: Option<u16>,
+    /// Wait between two attempts to connect to this peer, if it differs.
+    pub connect_retry: Option<Duration>,
+    /// Administratively down; the text, which may be empty, is for the peer's operator.
+    pub shutdown: Option<String>,
     /// How far away it may be.
     pub distance: Distance,
     /// The key of TCP MD5 signatures.

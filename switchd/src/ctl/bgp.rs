@@ -15,6 +15,11 @@ const FAMILIES: [(&str, &str, &str); 3] = [
     ("l2vpn-evpn", "l2VpnEvpn", "L2VPN EVPN"),
 ];
 
+/// FRR's JSON key for a family of ours.
+pub(super) fn json_key(family: &str) -> &str {
+    FAMILIES.iter().find(|(name, ..)| *name == family).map_or(family, |(_, key, _)| key)
+}
+
 const NOT_CONFIGURED: &str = "switchd runs without BGP: its configuration has no [bgp] table";
 
 /// FRR's word for a direction in which nothing passes because it has no policy (RFC 8212).

@@ -5,6 +5,7 @@ mod check;
 mod dump;
 mod evpn;
 mod explain;
+mod neighbor;
 mod offload;
 mod table;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 use clap::{Parser, Subcommand};
 use tonic::transport::Channel;
 
+use crate::api::proto::ReloadRequest;
 use crate::api::proto::switch_client::SwitchClient;
 use crate::api::{self, DEFAULT_SOCKET};
 
@@ -43,6 +45,15 @@ enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Act on a BGP neighbour.
+    Neighbor {
+        /// Its address, or its interface.
+        address: String,
+        #[command(subcommand)]
+        act: neighbor::Act,
+    },
+    /// Read the configuration file again and make what differs so. A file with a mistake changes nothing.
+    Reload,
     /// Write tables to a file.
     #[command(subcommand)]
     Dump(dump::Dump),
@@ -80,6 +91,13 @@ enum Show {
 enum ShowBgp {
     /// Sessions, per address family.
     Summary(Output),
+    /// One session: capabilities, timers, counters, why it ended.
+    Neighbor {
+        /// Its address, or its interface.
+        address: String,
+        #[command(flatten)]
+        output: Output,
+    },
     /// The EVPN table.
     #[command(subcommand)]
     L2vpn(ShowL2vpn),
@@ -212,6 +230,8 @@ pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
         }
         Command::Offload { all, output } => offload::offload(&mut client, all, output).await,
         Command::Dump(what) => dump::dump(&mut client, what).await,
+        Command::Neighbor { address, act } => neighbor::act(&mut client, address, act).await,
+        Command::Reload => reload(&mut client).await,
         Command::Explain(what) => explain::explain(&mut client, what).await,
         Command::Check(output) => check::check(&mut client, output).await,
     }
@@ -221,6 +241,9 @@ async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
     match what {
         Show::Bgp(ShowBgp::Summary(output)) => {
             bgp::summary(client, output, bgp::Sessions::All).await
+        }
+        Show::Bgp(ShowBgp::Neighbor { address, output }) => {
+            neighbor::show(client, output, address).await
         }
         Show::Bgp(ShowBgp::L2vpn(ShowL2vpn::Evpn(ShowL2vpnEvpn::Summary(output)))) => {
             bgp::summary(client, output, bgp::Sessions::Evpn).await
@@ -244,6 +267,14 @@ async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
         }
         Show::Conditions(output) => offload::conditions(client, output).await,
     }
+}
+
+async fn reload(client: &mut Client) -> Result<String, CtlError> {
+    let changes = client.reload(ReloadRequest {}).await?.into_inner().changes;
+    Ok(match changes.as_slice() {
+        [] => "nothing changed\n".to_owned(),
+        changes => changes.iter().map(|change| format!("{change}\n")).collect(),
+    })
 }
 
 async fn connect(socket: &Path) -> Result<Client, CtlError> {

@@ -86,6 +86,17 @@ impl Networks {
         }
     }
 
+    /// Other words of the configuration, and all that the kernel holds. What is announced and stays is not announced anew.
+    pub fn reconfigure(&mut self, origination: Origination, kernel: impl Iterator<Item = Object>) {
+        let announced = std::mem::take(&mut self.announced);
+        *self = Self::new(origination, self.table);
+        self.dirty.extend(announced.keys());
+        self.announced = announced;
+        for object in kernel {
+            self.handle_object(&object.key(), Some(&object));
+        }
+    }
+
     /// A link, an address or a route appeared, changed or vanished.
     pub fn handle_object(&mut self, key: &Key, object: Option<&Object>) {
         match (key, object) {

@@ -104,6 +104,14 @@ impl Frr {
         })
     }
 
+    /// Everything that bgpd has logged.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.bgpd.output()
+    }
+
     /// Ends both daemons, as an upgrade of the package does, without waiting for anything else.
     ///
     /// # Errors

@@ -13,7 +13,9 @@ use super::bmp_station::{BmpStationTable, check_stations};
 use super::multipath::{BandwidthWord, bandwidth, check_multipath};
 use super::neighbor::{NeighborPolicies, NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
-use super::value::{check_asn, check_hold_time, check_network, in_range, refuse, yes};
+use super::value::{
+    check_asn, check_connect_retry, check_hold_time, check_network, in_range, refuse, yes,
+};
 use crate::config::{Bgp, RouteMaps};
 
 #[derive(Deserialize)]
@@ -64,14 +66,14 @@ const BGP_PORT: u16 = 179;
 #[derive(Clone, Copy)]
 struct Profile {
     hold_time: u16,
-    connect_retry: u16,
+    connect_retry: Duration,
     ebgp_requires_policy: bool,
 }
 
 const DATACENTER: Profile =
-    Profile { hold_time: 9, connect_retry: 10, ebgp_requires_policy: false };
+    Profile { hold_time: 9, connect_retry: Duration::from_secs(10), ebgp_requires_policy: false };
 const TRADITIONAL: Profile =
-    Profile { hold_time: 180, connect_retry: 120, ebgp_requires_policy: true };
+    Profile { hold_time: 180, connect_retry: Duration::from_secs(120), ebgp_requires_policy: true };
 /// FRR's default restart time (RFC 4724 gives it 12 bits).
 const RESTART_TIME: u16 = 120;
 const MAX_RESTART_TIME: u16 = 4095;
@@ -109,10 +111,7 @@ impl BgpTable {
             hold_time: self.hold_time.map_or(Ok(profile.hold_time), check_hold_time)?,
             connect_retry: self
                 .connect_retry
-                .map_or(Ok(profile.connect_retry), |value| {
-                    in_range(value, "connect-retry", 1..=u16::MAX)
-                })
-                .map(|seconds| Duration::from_secs(seconds.into()))?,
+                .map_or(Ok(profile.connect_retry), check_connect_retry)?,
             graceful_restart: self.graceful_restart,
             non_stop_routing: self.non_stop_routing,
             restart_time: self.restart_time.map_or(Ok(RESTART_TIME), |value| {

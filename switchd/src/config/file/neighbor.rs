@@ -17,7 +17,7 @@ use super::route_rules::{
     AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
     check_role, check_role_strict,
 };
-use super::value::{check_asn, check_hold_time, refuse};
+use super::value::{check_asn, check_connect_retry, check_hold_time, refuse};
 use super::{Refusal, transport};
 use crate::config::{Neighbor, Peer, RemoteAs, RouteMaps, RouteRules};
 
@@ -35,7 +35,9 @@ pub(super) struct NeighborTable {
     families: Option<Vec<Spanned<String>>>,
     passive: Option<bool>,
     local_address: Option<Spanned<IpAddr>>,
+    shutdown: Option<Spanned<ShutdownValue>>,
     hold_time: Option<Spanned<u16>>,
+    connect_retry: Option<Spanned<u16>>,
     ebgp_multihop: Option<Spanned<u8>>,
     ttl_security_hops: Option<Spanned<u8>>,
     disable_connected_check: Option<Spanned<bool>>,
@@ -76,6 +78,13 @@ pub(super) struct NeighborPolicies<'a> {
 enum RemoteAsValue {
     Number(u32),
     Word(String),
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(untagged, expecting = "true, false, or a text for the neighbor's operator")]
+enum ShutdownValue {
+    Flag(bool),
+    Text(String),
 }
 
 /// All neighbours, each with what its group says where it says nothing itself.
@@ -185,7 +194,9 @@ impl NeighborTable {
             families: own_or(self.families, &group.families),
             passive: self.passive.or(group.passive),
             local_address: own_or(self.local_address, &group.local_address),
+            shutdown: own_or(self.shutdown, &group.shutdown),
             hold_time: own_or(self.hold_time, &group.hold_time),
+            connect_retry: own_or(self.connect_retry, &group.connect_retry),
             ebgp_multihop: own_or(self.ebgp_multihop, &group.ebgp_multihop),
             ttl_security_hops: own_or(self.ttl_security_hops, &group.ttl_security_hops),
             disable_connected_check: own_or(
@@ -261,7 +272,9 @@ impl NeighborTable {
             families,
             passive: self.passive.unwrap_or(false),
             local_address: self.local_address.map(Spanned::into_inner),
+            shutdown: self.shutdown.map(check_shutdown).transpose()?.flatten(),
             hold_time: self.hold_time.map(check_hold_time).transpose()?,
+            connect_retry: self.connect_retry.map(check_connect_retry).transpose()?,
             distance: transport::check_distance(
                 self.ebgp_multihop,
                 self.ttl_security_hops,
@@ -324,6 +337,20 @@ impl NeighborPolicies<'_> {
 
 fn own_or<T: Clone>(own: Option<T>, group: &Option<T>) -> Option<T> {
     own.or_else(|| group.clone())
+}
+
+/// `None`: not shut down.
+fn check_shutdown(value: Spanned<ShutdownValue>) -> Result<Option<String>, Refusal> {
+    // RFC 9003 §2: one octet of length.
+    const MAX_LEN: usize = 255;
+    match value.get_ref() {
+        ShutdownValue::Text(text) if text.len() > MAX_LEN => Err(refuse(
+            &value.span(),
+            &format!("the text of shutdown has {} octets; RFC 9003 has room for 255", text.len()),
+        )),
+        ShutdownValue::Text(text) => Ok(Some(text.clone())),
+        ShutdownValue::Flag(on) => Ok(on.then(String::new)),
+    }
 }
 
 fn check_remote_as(value: Spanned<RemoteAsValue>) -> Result<RemoteAs, Refusal> {

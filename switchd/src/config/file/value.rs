@@ -1,6 +1,7 @@
 //! Values that stand in more than one table, and how one is refused.
 
 use std::ops::{Range, RangeInclusive};
+use std::time::Duration;
 
 use bgp::types::Asn;
 use ipnet::IpNet;
@@ -49,6 +50,11 @@ pub(super) fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
         ));
     }
     Ok(network)
+}
+
+pub(super) fn check_connect_retry(seconds: Spanned<u16>) -> Result<Duration, Refusal> {
+    in_range(seconds, "connect-retry", 1..=u16::MAX)
+        .map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 pub(super) fn in_range(
