@@ -8,8 +8,14 @@
 
 use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bgp::policy::{
+    Action, AttributeCondition, CommunityEntry, CommunityList, Condition, Continue, Entry,
+    ExtPattern, FamilyPolicy, NeighborPolicy, PrefixList, PrefixRule, RouteCondition, RouteMap,
+    Setting,
+};
 use bgp::speaker::{
     ConnectionId, Event, FibReport, FibState, NeighborConfig, RemoteAs, Speaker, SpeakerConfig,
 };
@@ -31,25 +37,71 @@ fn ingest(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("receive, decide, tell");
     group.throughput(Throughput::Elements(u64::from(ROUTES))).sample_size(10);
     let (ipv4, evpn) = (ipv4_stream(), evpn_stream());
-    for (name, family, stream, hold) in [
-        ("ipv4, 6 routes per update", AfiSafi::IPV4_UNICAST, &ipv4, false),
-        ("evpn type 2, 60 routes per update", AfiSafi::L2VPN_EVPN, &evpn, false),
-        ("ipv4, told when it forwards", AfiSafi::IPV4_UNICAST, &ipv4, true),
+    let off = NeighborPolicy::default();
+    let (ipv4_policy, evpn_policy) = (prefix_policy(), target_policy());
+    for (name, family, stream, hold, policy) in [
+        ("ipv4, 6 routes per update", AfiSafi::IPV4_UNICAST, &ipv4, false, &off),
+        ("evpn type 2, 60 routes per update", AfiSafi::L2VPN_EVPN, &evpn, false, &off),
+        ("ipv4, told when it forwards", AfiSafi::IPV4_UNICAST, &ipv4, true, &off),
+        ("ipv4, 1000 prefixes in and out", AfiSafi::IPV4_UNICAST, &ipv4, false, &ipv4_policy),
+        ("evpn, a community list in and out", AfiSafi::L2VPN_EVPN, &evpn, false, &evpn_policy),
     ] {
         group.bench_function(name, |bencher| {
-            bencher
-                .iter_custom(|rounds| (0..rounds).map(|_| one_round(family, stream, hold)).sum());
+            bencher.iter_custom(|rounds| {
+                (0..rounds).map(|_| one_round(family, stream, hold, policy)).sum()
+            });
         });
     }
     group.finish();
 }
 
+fn policy(family: AfiSafi, condition: Condition) -> NeighborPolicy {
+    let entry = Entry {
+        sequence: 10,
+        action: Action::Permit,
+        conditions: vec![condition],
+        settings: vec![Setting::LocalPref(200)],
+        call: None,
+        then: Continue::No,
+    };
+    let map = Arc::new(RouteMap::new("map".into(), vec![entry]).unwrap());
+    let both = FamilyPolicy { import: Some(Arc::clone(&map)), export: Some(map) };
+    NeighborPolicy { families: [(family, both)].into(), ..NeighborPolicy::default() }
+}
+
+/// A list of 1,000 prefixes that permits every route, and sets an attribute.
+fn prefix_policy() -> NeighborPolicy {
+    let rule = |sequence: u32| PrefixRule {
+        sequence,
+        action: Action::Permit,
+        prefix: Some(
+            ipnet::Ipv4Net::new(Ipv4Addr::from(0x1000_0000 + (sequence << 16)), 16).unwrap().into(),
+        ),
+        ge: Some(24),
+        le: None,
+    };
+    let list = PrefixList::new("list".into(), (0..1_000).map(rule).collect()).unwrap();
+    policy(AfiSafi::IPV4_UNICAST, Condition::Route(RouteCondition::Prefix(Arc::new(list))))
+}
+
+/// A condition on attributes only.
+fn target_policy() -> NeighborPolicy {
+    let patterns = vec!["rt *:*".parse::<ExtPattern>().unwrap()];
+    let entries = vec![CommunityEntry { action: Action::Permit, patterns }];
+    let list = CommunityList { name: "list".into(), entries };
+    policy(
+        AfiSafi::L2VPN_EVPN,
+        Condition::Attribute(AttributeCondition::ExtCommunities(Arc::new(list))),
+    )
+}
+
 /// `hold`: every route is told only after it was confirmed (`suppress_fib_pending`).
-fn one_round(family: AfiSafi, stream: &[u8], hold: bool) -> Duration {
+fn one_round(family: AfiSafi, stream: &[u8], hold: bool, policy: &NeighborPolicy) -> Duration {
     let now = Instant::now();
     let mut speaker = speaker(family, hold, now);
     let sender = establish(&mut speaker, 1, family, now);
     let receiver = establish(&mut speaker, 2, family, now);
+    speaker.set_policies(speaker.neighbors().iter().map(|known| (known.id, policy.clone())));
     let begin = Instant::now();
     for chunk in stream.chunks(CHUNK) {
         speaker.handle_bytes(sender, chunk, now);

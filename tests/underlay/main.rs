@@ -8,6 +8,7 @@ mod graceful_restart;
 mod md5;
 mod mrt;
 mod multipath;
+mod policy;
 mod redistribution;
 mod reload;
 mod rules;

@@ -309,6 +309,7 @@ fn bgp_path(path: &PathView, best: bool, is_evpn: bool) -> BgpPath {
             Origin::Incomplete => "incomplete",
         }
         .to_owned(),
+        weight: attributes.local().weight,
         local_preference: attributes.local_pref(),
         med: attributes.med(),
         extended_communities: attributes

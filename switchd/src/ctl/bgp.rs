@@ -256,7 +256,7 @@ fn path_json(path: &BgpPath) -> Value {
         "valid": true,
         "bestpath": path.best,
         "pathFrom": if local || path.external { "external" } else { "internal" },
-        "weight": if local { 32768 } else { 0 },
+        "weight": if local { 32768 } else { path.weight },
         "peerId": if local { "(unspec)" } else { path.neighbor.as_str() },
         "path": path.as_path,
         "origin": path.origin,
