@@ -310,3 +310,32 @@ fn a_policy_survives_a_session_and_applies_to_the_next_one() {
     let key: RouteKey = prefix(ONE);
     assert_eq!(network.nodes[1].speaker.route(&key).unwrap().paths.len(), 1);
 }
+
+#[test]
+fn what_was_received_is_kept_if_wanted_and_the_neighbor_need_not_send_it_again() {
+    let mut network = Network::new();
+    network.add(config(65_001, 1));
+    network.add(config(65_002, 2));
+    let keep = |policy: NeighborPolicy| NeighborPolicy { keep_received: true, ..policy };
+    let first = keep(import(IPV4, &only(ONE)));
+    network.peer_with(1, 0, &[IPV4, EVPN], |c| c.policy = first, |_| {});
+    network.seconds(3);
+    network.announce(0, ipv4(ONE));
+    network.announce(0, ipv4(OTHER));
+    let third = "192.0.2.0/24";
+    network.announce(0, ipv4(third));
+    network.withdraw(0, &prefix(third));
+    assert!(network.knows(1, &prefix(ONE)) && !network.knows(1, &prefix(OTHER)));
+    let (asked, told) = (refreshes(&network, 1, 0), network.updates(0, 1));
+    change(&mut network, 1, 0, keep(import(IPV4, &only(OTHER))));
+    assert!(!network.knows(1, &prefix(ONE)) && network.knows(1, &prefix(OTHER)));
+    // A change is undone by what was received, not by what was made of it.
+    change(&mut network, 1, 0, keep(import(IPV4, &set(Setting::MedPlus(5)))));
+    change(&mut network, 1, 0, keep(import(IPV4, &set(Setting::MedPlus(6)))));
+    assert_eq!(network.best(1, &prefix(ONE)).unwrap().med(), Some(6));
+    change(&mut network, 1, 0, keep(NeighborPolicy::default()));
+    assert_eq!(network.best(1, &prefix(ONE)).unwrap().med(), None);
+    assert!(!network.knows(1, &prefix(third)), "it was withdrawn while it was refused");
+    assert_eq!((refreshes(&network, 1, 0), network.updates(0, 1)), (asked, told));
+    established_once(&network);
+}

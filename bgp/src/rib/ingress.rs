@@ -4,10 +4,11 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use super::RouteFamily;
+use super::import::Import;
 use super::peers::{Peer, Peers, Source};
 use super::roles::{self, Received};
 use super::table::{Path, Table};
-use crate::policy::{NextHopSetting, Permitted, Policy, Surroundings, Worked};
+use crate::policy::Surroundings;
 use crate::speaker::config::AllowOwnAs;
 use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
@@ -77,43 +78,6 @@ impl Receiver {
     }
 }
 
-/// What policy makes of the routes of one family from one neighbour.
-#[derive(Debug, Default)]
-pub(crate) struct Import {
-    policy: Policy,
-    /// Of the attribute set that came last: UPDATEs with the same one come together.
-    worked: Option<Worked>,
-}
-
-impl Import {
-    pub(crate) fn new(policy: Policy) -> Self {
-        Self { policy, worked: None }
-    }
-
-    pub(crate) fn policy(&self) -> &Policy {
-        &self.policy
-    }
-}
-
-/// The import policies of one neighbour.
-#[derive(Debug, Default)]
-pub(crate) struct Imports {
-    pub(crate) ipv4: Import,
-    pub(crate) ipv6: Import,
-    pub(crate) evpn: Import,
-}
-
-impl Imports {
-    pub(crate) fn get_mut(&mut self, family: AfiSafi) -> Option<&mut Import> {
-        match family {
-            AfiSafi::IPV4_UNICAST => Some(&mut self.ipv4),
-            AfiSafi::IPV6_UNICAST => Some(&mut self.ipv6),
-            AfiSafi::L2VPN_EVPN => Some(&mut self.evpn),
-            _ => None,
-        }
-    }
-}
-
 /// Why the session with a neighbour has to end after its UPDATE.
 #[derive(Debug)]
 pub(crate) enum Refusal {
@@ -138,15 +102,17 @@ pub(crate) fn update<F: RouteFamily>(
     view: &UpdateView<'_>,
     source: Source,
     receiver: &Receiver,
-    import: &mut Import,
+    import: &mut Import<F>,
     peers: &Peers,
     interner: &mut AttributeInterner,
 ) -> Result<(), Refusal> {
     // First these: a route in both is announced (RFC 4271 §4.3).
     for route in view.withdrawn::<F>() {
         let (key, _) = route.map_err(refuse::<F>)?;
+        import.forget(&key);
         table.remove(&key, source, peers);
     }
+    let from = Surroundings { asn: receiver.asn, from: Some(peers.get(source).address) };
     for announced in view.announced::<F>() {
         let attributes = match announced.next_hop {
             Some(next_hop) => {
@@ -154,47 +120,24 @@ pub(crate) fn update<F: RouteFamily>(
             }
             None => None,
         };
-        let Import { policy, worked } = &mut *import;
-        match (attributes, policy) {
-            (Some(attributes), Policy::Everything) => {
+        match attributes {
+            Some(attributes) if import.is_off() => {
                 announce(table, announced.routes, source, peers, |key, payload| {
                     F::is_usable(key, payload, &attributes).then(|| Arc::clone(&attributes))
                 })?;
             }
-            (Some(attributes), Policy::Map(map)) => {
-                let worked = match worked {
-                    Some(worked) => worked.begin(&attributes),
-                    None => worked.insert(Worked::new(Arc::clone(&attributes))),
-                };
-                let from = peers.get(source).address;
-                let surroundings = Surroundings { asn: receiver.asn, from: Some(from) };
+            Some(attributes) => {
                 announce(table, announced.routes, source, peers, |key, payload| {
-                    if !F::is_usable(key, payload, &attributes) {
-                        return None;
-                    }
-                    let route = F::route_ref(key, payload);
-                    worked.outcome(map, route, &surroundings, |permitted| {
-                        Some(interner.intern_set(taken(permitted, from)))
-                    })
+                    import.apply(key, payload, &attributes, &from, interner)
                 })?;
             }
-            (None, _) | (_, Policy::Nothing) => {
-                announce(table, announced.routes, source, peers, |_, _| None)?;
-            }
+            None => announce(table, announced.routes, source, peers, |key, _| {
+                import.forget(key);
+                None
+            })?,
         }
     }
     Ok(())
-}
-
-/// What is kept of a route that a policy permits.
-fn taken(permitted: Permitted, from: IpAddr) -> AttributeSet {
-    let Permitted { attributes, next_hop } = permitted;
-    match next_hop {
-        Some(NextHopSetting::PeerAddress) => {
-            attributes.edit().set_next_hop(NextHop::from(from)).build()
-        }
-        _ => Arc::unwrap_or_clone(attributes),
-    }
 }
 
 /// `None`: the routes count as withdrawn.

@@ -11,6 +11,7 @@ pub(crate) mod egress;
 mod family;
 mod fib_gate;
 mod id_set;
+pub(crate) mod import;
 pub(crate) mod ingress;
 mod multipath;
 pub(crate) mod path_rules;

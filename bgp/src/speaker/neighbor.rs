@@ -5,7 +5,7 @@ use std::time::Instant;
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
 use super::mrai::Mrai;
-use crate::rib::ingress::Imports;
+use crate::rib::import::Imports;
 use crate::session::Session;
 use crate::session::timers::Jitter;
 use crate::types::AfiSafi;

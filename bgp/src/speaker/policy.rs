@@ -2,15 +2,15 @@
 
 use super::{NeighborId, Speaker};
 use crate::policy::NeighborPolicy;
-use crate::rib::ingress::Import;
+use crate::rib::peers::Source;
 use crate::session::negotiate::Negotiated;
 use crate::wire::FamilySet;
 
 impl Speaker {
     /// Gives neighbours other policies, at once and without resetting their sessions. Families with another export policy
-    /// are told everything again, and what is now denied is withdrawn. Of families with another import policy the
-    /// neighbour is asked for all its routes again (RFC 2918); if it cannot send them, its old routes stay as they are
-    /// until it is reset, and [`FamilySummary::needs_reset`](super::FamilySummary::needs_reset) says so.
+    /// are told everything again, and what is now denied is withdrawn. Another import policy is applied to what the neighbour
+    /// sent, if that is kept; otherwise the neighbour is asked for all its routes again (RFC 2918); if it cannot send them,
+    /// its old routes stay as they are until it is reset, and [`FamilySummary::needs_reset`](super::FamilySummary::needs_reset) says so.
     pub fn set_policies(
         &mut self,
         policies: impl IntoIterator<Item = (NeighborId, NeighborPolicy)>,
@@ -34,10 +34,12 @@ impl Speaker {
     pub(super) fn set_imports(&mut self, index: u32, negotiated: &Negotiated) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         neighbor.needs_reset = FamilySet::EMPTY;
+        let policies = &neighbor.config.policy;
         for family in negotiated.families.iter() {
-            let policy = neighbor.config.policy.import(family, negotiated.external);
             if let Some(import) = neighbor.imports.get_mut(family) {
-                *import = Import::new(policy);
+                let policy = policies.import(family, negotiated.external);
+                import.change(policy, policies.keep_received);
+                import.forget_all();
             }
         }
     }
@@ -45,27 +47,41 @@ impl Speaker {
     fn change_imports(&mut self, index: u32) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let Some((negotiated, ..)) = neighbor.session.established() else { return };
-        let (families, external) = (negotiated.families, negotiated.external);
-        let can_refresh = negotiated.route_refresh;
-        let mut changed = FamilySet::EMPTY;
-        for family in families.iter() {
-            let policy = neighbor.config.policy.import(family, external);
+        let policies = &neighbor.config.policy;
+        let (mut reapply, mut ask) = (FamilySet::EMPTY, FamilySet::EMPTY);
+        for family in negotiated.families.iter() {
+            let policy = policies.import(family, negotiated.external);
             let Some(import) = neighbor.imports.get_mut(family) else { continue };
-            if *import.policy() != policy {
-                *import = Import::new(policy);
-                changed.insert(family);
+            let known = import.keeps() && policies.keep_received;
+            if *import.policy() != policy && known {
+                reapply.insert(family);
+            } else if *import.policy() != policy || policies.keep_received && !known {
+                ask.insert(family);
             }
+            import.change(policy, policies.keep_received);
         }
-        if !can_refresh {
-            let address = neighbor.config.address;
-            for family in changed.iter() {
-                neighbor.needs_reset.insert(family);
-                tracing::warn!(neighbor = %address, %family, "the neighbor cannot send its routes again; reset its session for the new import policy");
+        for family in reapply.iter() {
+            let (source, asn) = (Source::neighbor(index), self.config.asn);
+            let (imports, peers) = (&mut neighbor.imports, &self.peers);
+            self.tables.reapply(family, source, asn, imports, peers, &mut self.interner);
+        }
+        self.ask_again(index, ask);
+    }
+
+    /// The neighbour is to send its routes of these families again; if it cannot, that is to be known.
+    fn ask_again(&mut self, index: u32, families: FamilySet) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let Some((negotiated, ..)) = neighbor.session.established() else { return };
+        if negotiated.route_refresh {
+            for family in families.iter() {
+                self.request_refresh(NeighborId(index), family);
             }
             return;
         }
-        for family in changed.iter() {
-            self.request_refresh(NeighborId(index), family);
+        let address = neighbor.config.address;
+        for family in families.iter() {
+            neighbor.needs_reset.insert(family);
+            tracing::warn!(neighbor = %address, %family, "the neighbor cannot send its routes again; reset its session for the new import policy");
         }
     }
 

@@ -217,6 +217,9 @@ impl Speaker {
             table.mark_stale(Source::neighbor(index));
         }
         if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
+            if let Some(import) = neighbor.imports.get_mut(family) {
+                import.forget_all();
+            }
             let retained =
                 neighbor.retained.get_or_insert(Retained { families: FamilySet::EMPTY, until });
             retained.families.insert(family);

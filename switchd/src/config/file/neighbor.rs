@@ -56,6 +56,7 @@ pub(super) struct NeighborTable {
     attribute_unchanged: Option<Vec<Unchanged>>,
     import: Option<Spanned<PolicyValue>>,
     export: Option<Spanned<PolicyValue>>,
+    soft_reconfiguration_inbound: Option<bool>,
 }
 
 /// A route map for all families, or one for each.
@@ -220,6 +221,9 @@ impl NeighborTable {
             attribute_unchanged: own_or(self.attribute_unchanged, &group.attribute_unchanged),
             import: own_or(self.import, &group.import),
             export: own_or(self.export, &group.export),
+            soft_reconfiguration_inbound: self
+                .soft_reconfiguration_inbound
+                .or(group.soft_reconfiguration_inbound),
         }
     }
 
@@ -264,7 +268,10 @@ impl NeighborTable {
             next_hop_unchanged: unchanged.contains(&Unchanged::NextHop),
             med_unchanged: unchanged.contains(&Unchanged::Med),
         };
-        let policy = policies.check(self.import, self.export, &families)?;
+        let policy = NeighborPolicy {
+            keep_received: self.soft_reconfiguration_inbound.unwrap_or(false),
+            ..policies.check(self.import, self.export, &families)?
+        };
         Ok(Neighbor {
             peer,
             peer_group: self.peer_group.map(Spanned::into_inner),
