@@ -26,8 +26,12 @@ use netgauze_parse_utils::reader::SliceReader;
 use netgauze_parse_utils::traits::ParseFromWithOneInput;
 use rustbgpd_wire::{Ipv4UnicastMode, UpdateMessage};
 
-const CONTEXT: UpdateContext =
-    UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
+const CONTEXT: UpdateContext = UpdateContext {
+    four_octet_as: true,
+    external: true,
+    families: FamilySet::ALL,
+    add_path: FamilySet::EMPTY,
+};
 const PACKER: UpdatePacker = UpdatePacker { max_len: MAX_MESSAGE, four_octet_as: true };
 
 criterion_group!(benches, ipv4, evpn_type_2);

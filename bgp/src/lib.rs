@@ -58,7 +58,7 @@
 //! | 4684 | route target constraint | no | |
 //! | 4861 §6 | router advertisements and solicitations, to find unnumbered neighbours | as far as they need it | `discovery::tests`, `tests/unnumbered.rs`, `tests::underlay unnumbered` |
 //! | 5065 | confederations: path segments are read, we are in none | no | |
-//! | 7911 | ADD-PATH | no | |
+//! | 7911 | ADD-PATH both ways, all families | yes | `tests/add_path.rs` |
 //! | 8212 | no policy, no routes | yes, off by default | `tests/policy.rs` |
 //! | 9234 | roles, ONLY_TO_CUSTOMER in IPv4 and IPv6 unicast | yes | `tests/roles.rs` |
 //! | 9494 | long-lived graceful restart | no | |

@@ -51,7 +51,12 @@ fn assert_no_allocation<F: Family>(routes: &[(F::Key, F::Payload)]) {
         .add_ext_community(ExtCommunity::encapsulation_vxlan())
         .build();
     let packer = UpdatePacker { max_len: MAX_MESSAGE, four_octet_as: true };
-    let context = UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
+    let context = UpdateContext {
+        four_octet_as: true,
+        external: true,
+        families: FamilySet::ALL,
+        add_path: FamilySet::EMPTY,
+    };
     let mut out = Vec::with_capacity(2 * MAX_MESSAGE);
     let write = |out: &mut Vec<u8>| {
         out.clear();

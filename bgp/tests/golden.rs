@@ -90,7 +90,12 @@ fn read(frame: Frame<'_>, out: &mut String) {
 }
 
 fn read_update(body: &[u8], out: &mut String) {
-    let context = UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
+    let context = UpdateContext {
+        four_octet_as: true,
+        external: true,
+        families: FamilySet::ALL,
+        add_path: FamilySet::EMPTY,
+    };
     let view = UpdateView::parse(body, &context).unwrap();
     writeln!(out, "  {:?}", view.verdict).unwrap();
     if let Some(family) = view.end_of_rib() {

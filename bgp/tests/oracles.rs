@@ -25,8 +25,12 @@ use proptest::prelude::*;
 use rustbgpd_wire::validate::{ErrorDisposition, validate_update_attributes};
 use rustbgpd_wire::{Ipv4UnicastMode, PathAttribute, UpdateMessage};
 
-const CONTEXT: UpdateContext =
-    UpdateContext { four_octet_as: true, external: true, families: FamilySet::ALL };
+const CONTEXT: UpdateContext = UpdateContext {
+    four_octet_as: true,
+    external: true,
+    families: FamilySet::ALL,
+    add_path: FamilySet::EMPTY,
+};
 const PACKER: UpdatePacker = UpdatePacker { max_len: MAX_MESSAGE, four_octet_as: true };
 
 /// `ORACLE_CASES=1000000` looks longer for a difference.

@@ -268,6 +268,7 @@ fn what_the_predecessor_announced_and_we_do_not_is_withdrawn_by_name_before_the_
         four_octet_as: true,
         external: true,
         families: FAMILIES.into_iter().collect(),
+        add_path: bgp::wire::FamilySet::EMPTY,
     };
     let messages = network.messages(0, 1);
     let updates = messages.iter().filter(|(kind, _)| *kind == 2);

@@ -389,6 +389,8 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         next_hop_unchanged: rules.next_hop_unchanged,
         med_unchanged: rules.med_unchanged,
         policy: neighbor.policy.clone(),
+        add_path_receive: neighbor.add_path_receive,
+        add_path_send: neighbor.add_path_send,
         ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())
     }
 }

@@ -1,5 +1,6 @@
 //! The underlay against BIRD, FRR and GoBGP: plain IPv4 and IPv6 unicast, one session for each family.
 
+mod add_path;
 mod bird;
 mod bmp;
 mod distance;

@@ -9,7 +9,7 @@ use bgp::types::{Asn, EthernetSegmentId, Label, MacAddr, RouteDistinguisher, Rou
 use bgp::wire::{
     AttributeInterner, AttributeSet, Capability, Evpn, EvpnKey, EvpnPayload, ExtCommunity, Family,
     FamilySet, HEADER_LEN, Ipv4Unicast, Ipv6Unicast, LargeCommunity, MAX_EXTENDED_MESSAGE,
-    MAX_MESSAGE, MessageType, NextHop, Notification, Open, Origin, PmsiTunnel, Reader,
+    MAX_MESSAGE, MessageType, NextHop, Notification, Open, Origin, PmsiTunnel, Reader, Route,
     RouteRefresh, Routes, SegmentKind, UpdateContext, UpdatePacker, UpdateView, Verdict,
     split_message,
 };
@@ -21,7 +21,7 @@ pub fn message(data: &[u8]) {
         assert_eq!(frame.len, frame.body.len() + HEADER_LEN);
         match frame.kind {
             MessageType::Open => open(frame.body),
-            MessageType::Update => update_in(frame.body, &CONTEXTS[0]),
+            MessageType::Update => update_in(frame.body, &context(0)),
             MessageType::Notification => notification(frame.body),
             MessageType::Keepalive => assert!(frame.body.is_empty()),
             MessageType::RouteRefresh => route_refresh(frame.body),
@@ -119,20 +119,21 @@ where
     }
 }
 
-const CONTEXTS: [UpdateContext; 4] = {
-    let all = FamilySet::ALL;
-    [
-        UpdateContext { four_octet_as: true, external: true, families: all },
-        UpdateContext { four_octet_as: true, external: false, families: all },
-        UpdateContext { four_octet_as: false, external: true, families: all },
-        UpdateContext { four_octet_as: false, external: false, families: all },
-    ]
-};
+/// How to read an UPDATE: one bit for each thing that was negotiated.
+fn context(selector: u8) -> UpdateContext {
+    let add_path = if selector & 4 == 0 { FamilySet::EMPTY } else { FamilySet::ALL };
+    UpdateContext {
+        four_octet_as: selector & 2 == 0,
+        external: selector & 1 == 0,
+        families: FamilySet::ALL,
+        add_path,
+    }
+}
 
 /// The body of an UPDATE; the first octet says how it is to be read.
 pub fn update(data: &[u8]) {
     if let [selector, body @ ..] = data {
-        update_in(body, &CONTEXTS[usize::from(selector & 3)]);
+        update_in(body, &context(*selector));
     }
 }
 
@@ -140,7 +141,7 @@ pub fn update(data: &[u8]) {
 pub fn attribute(data: &[u8]) {
     let [selector, flags, code, value @ ..] = data else { return };
     let Ok(length) = u16::try_from(value.len()) else { return };
-    let context = &CONTEXTS[usize::from(selector & 3)];
+    let context = context(selector & 3);
     let path: &[u8] = if context.four_octet_as { &[2, 1, 0, 0, 0, 9] } else { &[2, 1, 0, 9] };
     let mut attributes = vec![0x40, 1, 1, 0, 0x40, 3, 4, 192, 0, 2, 1, 0x40, 2];
     attributes.push(u8::try_from(path.len()).unwrap());
@@ -150,7 +151,7 @@ pub fn attribute(data: &[u8]) {
     attributes.extend_from_slice(value);
     let Ok(total) = u16::try_from(attributes.len()) else { return };
     let body = [&[0, 0], &total.to_be_bytes()[..], &attributes, &[8, 10]].concat();
-    update_in(&body, context);
+    update_in(&body, &context);
 }
 
 fn update_in(body: &[u8], context: &UpdateContext) {
@@ -168,26 +169,21 @@ fn update_in(body: &[u8], context: &UpdateContext) {
 }
 
 fn update_routes<F: Family>(view: &UpdateView<'_>, context: &UpdateContext) {
-    let _ = view.withdrawn::<F>().count();
+    let _ = view.withdrawn_paths::<F>().count();
     for group in view.announced::<F>() {
-        let routes: Vec<_> = group.routes.map_while(Result::ok).collect();
+        let paths: Vec<_> = group.routes.paths().map_while(Result::ok).collect();
         if matches!(view.verdict, Verdict::TreatAsWithdraw(_)) {
             continue;
         }
         let mut interner = AttributeInterner::default();
         let set = interner.intern(view, group.next_hop.unwrap());
         let _ = format!("{set:?}");
-        for (key, payload) in &routes {
+        for (_, (key, payload)) in &paths {
             let _ = F::is_usable(key, payload, &set);
         }
         assert!(Arc::ptr_eq(&set, &interner.intern_set(set.edit().build())));
         for four_octet_as in [true, false] {
-            announce::<F>(
-                &set,
-                &routes,
-                UpdateContext { four_octet_as, ..*context },
-                &mut interner,
-            );
+            announce::<F>(&set, &paths, UpdateContext { four_octet_as, ..*context }, &mut interner);
         }
     }
 }
@@ -195,7 +191,7 @@ fn update_routes<F: Family>(view: &UpdateView<'_>, context: &UpdateContext) {
 /// What we send of a set is read as that set.
 fn announce<F: Family>(
     set: &Arc<AttributeSet>,
-    routes: &[(F::Key, F::Payload)],
+    paths: &[(u32, Route<F>)],
     context: UpdateContext,
     interner: &mut AttributeInterner,
 ) {
@@ -210,10 +206,14 @@ fn announce<F: Family>(
     let packer =
         UpdatePacker { max_len: MAX_EXTENDED_MESSAGE, four_octet_as: context.four_octet_as };
     let mut octets = Vec::new();
-    if packer
-        .announce::<F>(set, routes.iter().map(|(key, payload)| (key, payload)), &mut octets)
-        .is_err()
-    {
+    let announced = if context.add_path.contains(F::FAMILY) {
+        let paths = paths.iter().map(|(id, (key, payload))| (*id, key, payload));
+        packer.announce_paths::<F>(set, paths, &mut octets)
+    } else {
+        let routes = paths.iter().map(|(_, (key, payload))| (key, payload));
+        packer.announce::<F>(set, routes, &mut octets)
+    };
+    if announced.is_err() {
         assert!(octets.is_empty());
         return;
     }
@@ -224,11 +224,11 @@ fn announce<F: Family>(
         assert_eq!(view.verdict, Verdict::Accept);
         for group in view.announced::<F>() {
             assert_eq!(interner.intern(&view, group.next_hop.unwrap()), *set);
-            again.extend(group.routes.map(Result::unwrap));
+            again.extend(group.routes.paths().map(Result::unwrap));
         }
         rest = &rest[frame.len..];
     }
-    assert_eq!(again, routes);
+    assert_eq!(again, paths);
 }
 
 /// Attributes and routes made up from the bytes: encoded, then decoded.
@@ -274,16 +274,21 @@ fn made_up(input: &mut Reader<'_>) -> Option<()> {
     while let Some(route) = route(input) {
         routes.push(route);
     }
-    for context in CONTEXTS.iter().filter(|context| !context.external) {
-        announce::<Evpn>(&set, &routes, *context, &mut interner);
+    for context in [1, 3, 5, 7].map(context) {
+        let has_ids = !context.add_path.is_empty();
+        let numbered = |route: &(EvpnKey, EvpnPayload)| (u32::from(has_ids), route.clone());
+        let paths: Vec<_> = routes.iter().map(numbered).collect();
+        announce::<Evpn>(&set, &paths, context, &mut interner);
         let prefixes: Vec<_> = routes
             .iter()
             .filter_map(|(key, _)| match key {
-                EvpnKey::Prefix { prefix: ipnet::IpNet::V4(prefix), .. } => Some((*prefix, ())),
+                EvpnKey::Prefix { prefix: ipnet::IpNet::V4(prefix), .. } => {
+                    Some((u32::from(has_ids), (*prefix, ())))
+                }
                 _ => None,
             })
             .collect();
-        announce::<Ipv4Unicast>(&set, &prefixes, *context, &mut interner);
+        announce::<Ipv4Unicast>(&set, &prefixes, context, &mut interner);
     }
     Some(())
 }

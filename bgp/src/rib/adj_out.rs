@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use hashbrown::HashMap;
 
+use super::add_path::{AddPathSend, SentPaths};
 use super::egress::{Egress, PolicyId};
 use super::peers::{Peers, Source};
-use super::table::{DestinationId, Table};
+use super::table::{DestinationId, OWN_PATH, Table};
 use super::{IdSet, RouteFamily};
 use crate::wire::{AttributeInterner, AttributeSet, RouteRefresh, UpdatePacker};
 
@@ -27,17 +28,19 @@ pub(crate) struct AdjOut {
     /// Where to go on in `pending`: in circles, so that nothing waits for ever.
     cursor: DestinationId,
     round: Option<Round>,
-    listening: Option<Listening>,
+    pub(super) listening: Option<Listening>,
+    /// Which paths it has, if it is told several of a destination (RFC 7911).
+    pub(super) paths: Option<Box<SentPaths>>,
     /// It is told the default route, whatever is in the table.
     originates_default: bool,
 }
 
 /// A neighbour that is told routes.
 #[derive(Debug, Clone, Copy)]
-struct Listening {
-    policy: PolicyId,
+pub(super) struct Listening {
+    pub(super) policy: PolicyId,
     /// Never a next hop for the neighbour itself (RFC 4271 §5.1.3).
-    address: IpAddr,
+    pub(super) address: IpAddr,
 }
 
 /// The whole table is being sent.
@@ -89,14 +92,23 @@ struct Group {
 
 impl<F: RouteFamily> Table<F> {
     /// A neighbour is up: it gets everything.
-    pub(crate) fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
+    pub(crate) fn listen(
+        &mut self,
+        neighbor: u32,
+        policy: PolicyId,
+        address: IpAddr,
+        add_path: Option<AddPathSend>,
+        mark: Mark,
+    ) {
         self.stop_listening(neighbor);
         let index = neighbor as usize;
         if index >= self.adj_out.len() {
             self.adj_out.resize_with(index + 1, AdjOut::default);
         }
         self.adj_out[index].listening = Some(Listening { policy, address });
+        self.adj_out[index].paths = add_path.map(|choice| Box::new(SentPaths::new(choice)));
         self.listeners.push(neighbor);
+        self.note_add_path();
         self.send_all(neighbor, mark);
     }
 
@@ -130,9 +142,14 @@ impl<F: RouteFamily> Table<F> {
         self.listeners.retain(|listener| *listener != neighbor);
         let Some(adj_out) = self.adj_out.get_mut(neighbor as usize) else { return };
         let AdjOut { sent, pending, deferred, .. } = mem::take(adj_out);
+        self.note_add_path();
         for id in sent.iter().chain(pending.iter()).chain(deferred.iter()) {
             self.release(id);
         }
+    }
+
+    fn note_add_path(&mut self) {
+        self.has_add_path = self.adj_out.iter().any(|adj_out| adj_out.paths.is_some());
     }
 
     /// Sends the whole table, again if it was sent before.
@@ -149,6 +166,9 @@ impl<F: RouteFamily> Table<F> {
         let until = DestinationId::try_from(self.destinations.len()).unwrap_or(DestinationId::MAX);
         adj_out.round = Some(Round { until, begun: false, mark });
         adj_out.cursor = 0;
+        if let Some(paths) = &mut adj_out.paths {
+            paths.forget_versions();
+        }
         for id in 0..until {
             let known = !self.destinations[id as usize].paths.is_empty();
             if known && self.adj_out[neighbor as usize].pending.insert(id) {
@@ -180,6 +200,9 @@ impl<F: RouteFamily> Table<F> {
         let id = self.find_or_create(key);
         let adj_out = &mut self.adj_out[neighbor as usize];
         if adj_out.sent.insert(id) {
+            if let Some(paths) = &mut adj_out.paths {
+                paths.presume(id, OWN_PATH);
+            }
             self.refer(id);
         }
     }
@@ -236,7 +259,8 @@ impl<F: RouteFamily> Table<F> {
             if adj_out.originates_default
                 && let Some(listening) = adj_out.listening
             {
-                announce_default::<F>(listening.policy, context, out);
+                let id = adj_out.paths.as_ref().map(|_| OWN_PATH.into());
+                announce_default::<F>(listening.policy, id, context, out);
             }
         }
     }
@@ -321,6 +345,9 @@ impl<F: RouteFamily> Table<F> {
     ) {
         // A whole table is not a change.
         let hold = context.hold && self.adj_out[neighbor as usize].round.is_none();
+        if self.adj_out[neighbor as usize].paths.is_some() {
+            return self.write_paths(neighbor, batch, hold, context, out);
+        }
         let mut withdrawn = Vec::new();
         let mut groups = Groups::default();
         for id in batch {
@@ -361,7 +388,7 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
-    fn defer(&mut self, neighbor: u32, id: DestinationId) {
+    pub(super) fn defer(&mut self, neighbor: u32, id: DestinationId) {
         if self.adj_out[neighbor as usize].deferred.insert(id) {
             self.refer(id);
         }
@@ -375,6 +402,13 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    /// The neighbour gets our own default route instead of the table's, and summaries instead of what is in them.
+    pub(super) fn hides(&self, neighbor: u32, id: DestinationId) -> bool {
+        let key = &self.destinations[id as usize].key;
+        self.adj_out[neighbor as usize].originates_default && is_default::<F>(key)
+            || self.summaries.iter().any(|summary| F::is_inside(key, summary))
+    }
+
     /// What the neighbour is to be told of a destination: attributes, or that it cannot be reached through us.
     fn attributes_for(
         &self,
@@ -382,12 +416,8 @@ impl<F: RouteFamily> Table<F> {
         id: DestinationId,
         context: &mut Transmit<'_>,
     ) -> Option<Arc<AttributeSet>> {
-        let adj_out = &self.adj_out[neighbor as usize];
-        let listening = adj_out.listening?;
-        let key = &self.destinations[id as usize].key;
-        if adj_out.originates_default && is_default::<F>(key)
-            || self.summaries.iter().any(|summary| F::is_inside(key, summary))
-        {
+        let listening = self.adj_out[neighbor as usize].listening?;
+        if self.hides(neighbor, id) {
             return None;
         }
         let (path, peer) = self.told(id, context.peers)?;
@@ -407,8 +437,10 @@ impl<F: RouteFamily> Table<F> {
 }
 
 /// The default route, of which the export policy is not asked, as in FRR.
+/// `id`: its path identifier, for a neighbour with ADD-PATH.
 fn announce_default<F: RouteFamily>(
     policy: PolicyId,
+    id: Option<u32>,
     context: &mut Transmit<'_>,
     out: &mut Vec<u8>,
 ) {
@@ -418,7 +450,13 @@ fn announce_default<F: RouteFamily>(
         context.egress.attributes_beside_policy(policy, &attributes, context.interner)
     {
         // A few octets fit into any message.
-        let _ = context.packer.announce::<F>(&attributes, [(&key, &F::Payload::default())], out);
+        let payload = F::Payload::default();
+        let _ = match id {
+            Some(id) => {
+                context.packer.announce_paths::<F>(&attributes, [(id, &key, &payload)], out)
+            }
+            None => context.packer.announce::<F>(&attributes, [(&key, &payload)], out),
+        };
     }
 }
 

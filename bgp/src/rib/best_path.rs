@@ -34,8 +34,29 @@ pub(crate) fn decide<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Pe
     if paths.len() < 2 {
         return Decision::default();
     }
-    let candidates = paths.iter().enumerate().map(|(index, path)| Candidate {
+    decide_among::<F>(key, paths.iter().enumerate(), peers)
+}
+
+/// The best of the paths at these places.
+pub(crate) fn best_among<F: RouteFamily>(
+    key: &F::Key,
+    paths: &[Path<F>],
+    places: &[usize],
+    peers: &Peers,
+) -> Option<usize> {
+    let path = |place: &usize| paths.get(*place).map(|path| (*place, path));
+    (!places.is_empty()).then(|| decide_among::<F>(key, places.iter().filter_map(path), peers).best)
+}
+
+#[inline(always)]
+fn decide_among<'a, F: RouteFamily>(
+    key: &F::Key,
+    paths: impl Iterator<Item = (usize, &'a Path<F>)>,
+    peers: &'a Peers,
+) -> Decision {
+    let candidates = paths.map(|(index, path)| Candidate {
         index,
+        id: path.id,
         local: path.source.is_local(),
         attributes: &path.attributes,
         peer: peers.get(path.source),
@@ -58,6 +79,7 @@ pub(crate) fn decide<F: RouteFamily>(key: &F::Key, paths: &[Path<F>], peers: &Pe
     left.keep_least(|path| path.attributes.originator_id().unwrap_or(path.peer.router_id));
     left.keep_least(|path| path.attributes.cluster_list().len());
     left.keep_least(|path| (path.peer.address, path.peer.scope_id));
+    left.keep_least(|path| path.id);
     left.0.first().map_or_else(Decision::default, |best| Decision {
         best: best.index,
         equal: equal(best, &as_good, multipath),
@@ -77,7 +99,7 @@ fn equal(
     let mut equal: SmallVec<[&Candidate<'_>; 8]> = as_good.iter().filter(is_equal).collect();
     let most = usize::from(rules.most(best.peer)).saturating_sub(1);
     if equal.len() > most {
-        equal.sort_unstable_by_key(|path| (path.peer.address, path.peer.scope_id));
+        equal.sort_unstable_by_key(|path| (path.peer.address, path.peer.scope_id, path.id));
         equal.truncate(most);
     }
     let mut places: SmallVec<[usize; 4]> = equal.iter().map(|path| path.index).collect();
@@ -88,6 +110,8 @@ fn equal(
 #[derive(Clone, Copy)]
 struct Candidate<'a> {
     index: usize,
+    /// Path identifier: after all else, the lower one of a neighbour's is better.
+    id: u32,
     local: bool,
     attributes: &'a AttributeSet,
     peer: &'a Peer,

@@ -25,9 +25,11 @@ pub(crate) struct Import<F: RouteFamily> {
     kept: Option<Kept<F>>,
 }
 
+/// A key, and the neighbour's identifier of the path (RFC 7911).
+type PathKey<F> = (<F as Family>::Key, u32);
+
 /// Routes as they were received, where the policy refused or changed them. All others are in the table as they came.
-type Kept<F> =
-    HashMap<<F as Family>::Key, (Arc<AttributeSet>, <F as Family>::Payload), RandomState>;
+type Kept<F> = HashMap<PathKey<F>, (Arc<AttributeSet>, <F as Family>::Payload), RandomState>;
 
 /// All families of one neighbour.
 #[derive(Debug, Default)]
@@ -54,23 +56,23 @@ impl<F: RouteFamily> Import<F> {
     #[inline]
     pub(super) fn apply(
         &mut self,
-        key: &F::Key,
+        (key, id): (&F::Key, u32),
         payload: &F::Payload,
         received: &Arc<AttributeSet>,
         from: &Surroundings,
         interner: &mut AttributeInterner,
     ) -> Option<Arc<AttributeSet>> {
         let taken = if !F::is_usable(key, payload, received) {
-            self.forget(key);
+            self.forget(key, id);
             return None;
         } else {
             self.decide(key, payload, received, from, interner)
         };
         if let Some(kept) = &mut self.kept {
             if taken.as_ref().is_some_and(|taken| Arc::ptr_eq(taken, received)) {
-                kept.remove(key);
+                kept.remove(&(key.clone(), id));
             } else {
-                kept.insert(key.clone(), (Arc::clone(received), payload.clone()));
+                kept.insert((key.clone(), id), (Arc::clone(received), payload.clone()));
             }
         }
         taken
@@ -101,9 +103,9 @@ impl<F: RouteFamily> Import<F> {
 
     /// The neighbour has withdrawn a route.
     #[inline]
-    pub(super) fn forget(&mut self, key: &F::Key) {
+    pub(super) fn forget(&mut self, key: &F::Key, id: u32) {
         if let Some(kept) = &mut self.kept {
-            kept.remove(key);
+            kept.remove(&(key.clone(), id));
         }
     }
 
@@ -117,19 +119,23 @@ impl<F: RouteFamily> Import<F> {
         interner: &mut AttributeInterner,
     ) {
         let Some(kept) = self.kept.replace(Kept::<F>::default()) else { return };
-        let unchanged = table.iter().filter_map(|(key, paths)| {
-            let path = paths.iter().find(|path| path.source == source && !path.stale)?;
-            let is_it = !kept.contains_key(key);
-            is_it.then(|| (key.clone(), Arc::clone(&path.attributes), path.payload.clone()))
-        });
-        let unchanged: Vec<_> = unchanged.collect();
-        let kept = kept.into_iter().map(|(key, (attributes, payload))| (key, attributes, payload));
-        for (key, received, payload) in kept.chain(unchanged) {
-            match self.apply(&key, &payload, &received, from, interner) {
-                Some(attributes) => {
-                    table.insert(key, Path { attributes, source, stale: false, payload }, peers);
+        let mut unchanged = Vec::new();
+        for (key, paths) in table.iter() {
+            for path in paths.iter().filter(|path| path.source == source && !path.stale) {
+                let name = (key.clone(), path.id);
+                if !kept.contains_key(&name) {
+                    unchanged.push((name, Arc::clone(&path.attributes), path.payload.clone()));
                 }
-                None => table.remove(&key, source, peers),
+            }
+        }
+        let kept =
+            kept.into_iter().map(|(name, (attributes, payload))| (name, attributes, payload));
+        for ((key, id), received, payload) in kept.chain(unchanged) {
+            match self.apply((&key, id), &payload, &received, from, interner) {
+                Some(attributes) => {
+                    table.insert(key, Path::new(attributes, source, id, payload), peers);
+                }
+                None => table.remove(&key, source, id, peers),
             }
         }
     }

@@ -107,10 +107,10 @@ pub(crate) fn update<F: RouteFamily>(
     interner: &mut AttributeInterner,
 ) -> Result<(), Refusal> {
     // First these: a route in both is announced (RFC 4271 §4.3).
-    for route in view.withdrawn::<F>() {
-        let (key, _) = route.map_err(refuse::<F>)?;
-        import.forget(&key);
-        table.remove(&key, source, peers);
+    for path in view.withdrawn_paths::<F>() {
+        let (id, (key, _)) = path.map_err(refuse::<F>)?;
+        import.forget(&key, id);
+        table.remove(&key, source, id, peers);
     }
     let from = Surroundings { asn: receiver.asn, from: Some(peers.get(source).address) };
     for announced in view.announced::<F>() {
@@ -122,17 +122,17 @@ pub(crate) fn update<F: RouteFamily>(
         };
         match attributes {
             Some(attributes) if import.is_off() => {
-                announce(table, announced.routes, source, peers, |key, payload| {
+                announce(table, announced.routes, source, peers, |_, key, payload| {
                     F::is_usable(key, payload, &attributes).then(|| Arc::clone(&attributes))
                 })?;
             }
             Some(attributes) => {
-                announce(table, announced.routes, source, peers, |key, payload| {
-                    import.apply(key, payload, &attributes, &from, interner)
+                announce(table, announced.routes, source, peers, |id, key, payload| {
+                    import.apply((key, id), payload, &attributes, &from, interner)
                 })?;
             }
-            None => announce(table, announced.routes, source, peers, |key, _| {
-                import.forget(key);
+            None => announce(table, announced.routes, source, peers, |id, key, _| {
+                import.forget(key, id);
                 None
             })?,
         }
@@ -171,20 +171,23 @@ fn announce<F: RouteFamily>(
     routes: Routes<'_, F>,
     source: Source,
     peers: &Peers,
-    mut attributes: impl FnMut(&F::Key, &F::Payload) -> Option<Arc<AttributeSet>>,
+    mut attributes: impl FnMut(u32, &F::Key, &F::Payload) -> Option<Arc<AttributeSet>>,
 ) -> Result<(), Refusal> {
     let limit = table.limit(source);
     // So many routes fit whatever they are; from there on somebody has to count.
     let room = limit.saturating_sub(table.received_from(source));
-    for (taken, route) in routes.enumerate() {
-        let (key, payload) = route.map_err(refuse::<F>)?;
-        match attributes(&key, &payload) {
+    let mut taken = 0;
+    // No adapter around it: a route is decoded in place only if this call is inlined.
+    for path in routes.paths() {
+        let (id, (key, payload)) = path.map_err(refuse::<F>)?;
+        match attributes(id, &key, &payload) {
             Some(attributes) => {
-                table.insert(key, Path { attributes, source, stale: false, payload }, peers);
+                table.insert(key, Path::new(attributes, source, id, payload), peers);
             }
-            None => table.remove(&key, source, peers),
+            None => table.remove(&key, source, id, peers),
         }
-        if taken >= room && table.received_from(source) > limit {
+        taken += 1;
+        if taken > room && table.received_from(source) > limit {
             return Err(Refusal::TooMany { family: F::FAMILY, limit });
         }
     }

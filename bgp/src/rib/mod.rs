@@ -5,6 +5,7 @@
 //! worked out when its connection can take it, from what is best then. So a slow neighbour costs no memory, and is told
 //! only the last of many changes. If only what forwards may be told, [`fib_gate`] knows which path that is.
 
+mod add_path;
 pub(crate) mod adj_out;
 pub(crate) mod best_path;
 pub(crate) mod egress;
@@ -20,6 +21,7 @@ pub(crate) mod roles;
 pub(crate) mod table;
 pub(crate) mod tables;
 
+pub use add_path::AddPathSend;
 pub use family::{RouteFamily, RouteKey};
 pub use fib_gate::{FibReport, FibState, FibToken};
 pub(crate) use id_set::IdSet;

@@ -7,13 +7,15 @@ use crate::types::{Asn, RouterId};
 
 /// Who a path is from: the place of a neighbour in the speaker's list, or ourselves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Source(u32);
+pub(crate) struct Source(u16);
 
 impl Source {
-    pub(crate) const LOCAL: Self = Self(u32::MAX);
+    pub(crate) const LOCAL: Self = Self(u16::MAX);
+    /// More neighbours than this there cannot be: a path has two octets for its own.
+    pub(crate) const MAX_NEIGHBORS: usize = u16::MAX as usize;
 
     pub(crate) fn neighbor(index: u32) -> Self {
-        Self(index)
+        Self(u16::try_from(index).unwrap_or(u16::MAX - 1))
     }
 
     pub(crate) fn is_local(self) -> bool {
@@ -22,7 +24,7 @@ impl Source {
 
     /// `None` for ourselves.
     pub(crate) fn neighbor_index(self) -> Option<u32> {
-        (!self.is_local()).then_some(self.0)
+        (!self.is_local()).then_some(self.0.into())
     }
 }
 

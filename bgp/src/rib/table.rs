@@ -18,20 +18,47 @@ use crate::wire::AttributeSet;
 /// Dense number of a destination. It is given to another one only when nobody refers to it any more.
 pub(crate) type DestinationId = u32;
 
+/// Names a path among those to its destination, from when it appears until it is gone. Neighbours with ADD-PATH know it by
+/// this; 0 if there were too many, and then they are not told of it.
+pub(super) type PathNumber = u8;
+
+/// The number of our own path: always the same, so that it is known after a restart.
+pub(super) const OWN_PATH: PathNumber = 1;
+
 /// One way to a destination.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<F: RouteFamily> {
     pub(crate) attributes: Arc<AttributeSet>,
+    /// The neighbour's identifier of it (RFC 7911); 0 without ADD-PATH. Together with the source, it names the path.
+    pub(crate) id: u32,
     pub(crate) source: Source,
+    pub(super) number: PathNumber,
     /// From before the neighbour's restart, and not heard of since (RFC 4724 §4.2).
     pub(crate) stale: bool,
     pub(crate) payload: F::Payload,
 }
 
+const _: () =
+    assert!(size_of::<Path<crate::wire::Ipv4Unicast>>() == 16, "a table has millions of these");
+
 impl<F: RouteFamily> Path<F> {
+    /// A path that is heard of now.
+    pub(crate) fn new(
+        attributes: Arc<AttributeSet>,
+        source: Source,
+        id: u32,
+        payload: F::Payload,
+    ) -> Self {
+        Self { attributes, id, source, number: 0, stale: false, payload }
+    }
+
+    fn is_from(&self, source: Source, id: u32) -> bool {
+        self.source == source && self.id == id
+    }
+
     /// The same for everybody who is told of it. Attribute sets that are equal are one.
     pub(super) fn is_same(&self, other: &Self) -> bool {
-        self.source == other.source
+        self.is_from(other.source, other.id)
             && Arc::ptr_eq(&self.attributes, &other.attributes)
             && self.payload == other.payload
     }
@@ -50,6 +77,16 @@ pub(super) struct Destination<F: RouteFamily> {
 }
 
 impl<F: RouteFamily> Destination<F> {
+    /// A neighbour has to be told of it.
+    #[inline(always)]
+    fn note_for(&mut self, id: DestinationId, adj_out: &mut AdjOut) {
+        if self.paths.is_empty() && !adj_out.sent.contains(id) {
+            self.references -= u32::from(adj_out.pending.remove(id));
+        } else {
+            self.references += u32::from(adj_out.pending.insert(id));
+        }
+    }
+
     /// Arranges the paths as decided, after the one at `place` was changed, added or removed. Returns whether other ones
     /// are used now, or one of them is not what it was.
     #[inline(always)]
@@ -60,6 +97,33 @@ impl<F: RouteFamily> Destination<F> {
             return place < was_used || was_used != usize::from(self.used);
         }
         self.arrange(decision, place < was_used)
+    }
+
+    /// The paths that share the load of the best one.
+    #[inline(never)]
+    fn equal_paths(&self) -> Vec<Path<F>> {
+        self.paths.iter().take(self.used.into()).skip(1).cloned().collect()
+    }
+
+    /// The lowest number that no path has.
+    #[inline(always)]
+    fn free_number(&self, source: Source) -> PathNumber {
+        if source.is_local() {
+            OWN_PATH
+        } else if self.paths.is_empty() {
+            OWN_PATH + 1
+        } else {
+            self.search_free_number()
+        }
+    }
+
+    #[inline(never)]
+    fn search_free_number(&self) -> PathNumber {
+        let mut taken = [false; 256];
+        for path in &self.paths {
+            taken[usize::from(path.number)] = true;
+        }
+        (OWN_PATH + 1..=PathNumber::MAX).find(|it| !taken[usize::from(*it)]).unwrap_or(0)
     }
 
     #[inline(never)]
@@ -107,6 +171,8 @@ pub(crate) struct Table<F: RouteFamily> {
     /// Numbers of the neighbours in `adj_out` that are told routes.
     pub(super) listeners: Vec<u32>,
     pub(super) adj_out: Vec<AdjOut>,
+    /// One of them is told several paths of a destination.
+    pub(super) has_add_path: bool,
     /// Paths per neighbour.
     received: Vec<u32>,
     /// Most paths per neighbour; who is not in it, or has `u32::MAX`, has no limit.
@@ -129,6 +195,7 @@ impl<F: RouteFamily> Table<F> {
             reported: 0,
             listeners: Vec::new(),
             adj_out: Vec::new(),
+            has_add_path: false,
             received: Vec::new(),
             limits: Vec::new(),
             summaries: Vec::new(),
@@ -211,13 +278,13 @@ impl<F: RouteFamily> Table<F> {
         self.find(key).map_or(0, |id| self.destinations[id as usize].used.into())
     }
 
-    /// Takes a path: a new one, or a new version of the source's last one.
+    /// Takes a path: a new one, or a new version of what the source has told under its identifier.
     pub(crate) fn insert(&mut self, key: F::Key, path: Path<F>, peers: &Peers) {
         let id = self.find_or_create(key);
         let source = path.source;
         let standing = self.standing(id, peers);
         let destination = &mut self.destinations[id as usize];
-        let place = destination.paths.iter().position(|old| old.source == path.source);
+        let place = destination.paths.iter().position(|old| old.is_from(source, path.id));
         let place = match place {
             Some(index) => {
                 let old = &mut destination.paths[index];
@@ -225,24 +292,29 @@ impl<F: RouteFamily> Table<F> {
                     old.stale = path.stale;
                     return;
                 }
-                *old = path;
+                *old = Path { number: old.number, ..path };
                 index
             }
             None => {
                 count(&mut self.received, path.source, 1);
-                destination.paths.push(path);
+                let number = destination.free_number(source);
+                destination.paths.push(Path { number, ..path });
                 let index = destination.paths.len() - 1;
                 self.reachable += usize::from(index == 0);
                 index
             }
         };
+        let number = destination.paths[place].number;
         self.reselect(id, source, place, standing, peers);
+        if self.has_add_path {
+            self.tell_add_path_neighbors(id, number);
+        }
     }
 
     /// Forgets a path.
-    pub(crate) fn remove(&mut self, key: &F::Key, source: Source, peers: &Peers) {
+    pub(crate) fn remove(&mut self, key: &F::Key, source: Source, path_id: u32, peers: &Peers) {
         if let Some(id) = self.find(key) {
-            self.remove_from(id, source, false, peers);
+            self.remove_from(id, source, |path| path.id == path_id, peers);
         }
     }
 
@@ -250,7 +322,8 @@ impl<F: RouteFamily> Table<F> {
     pub(crate) fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers) {
         for id in 0..self.destinations.len() {
             let Ok(id) = DestinationId::try_from(id) else { return };
-            self.remove_from(id, source, only_stale, peers);
+            // With ADD-PATH it may have several.
+            while self.remove_from(id, source, |path| path.stale || !only_stale, peers) {}
         }
     }
 
@@ -283,8 +356,7 @@ impl<F: RouteFamily> Table<F> {
         let destination = &self.destinations[id as usize];
         let key = destination.key.clone();
         let best = destination.paths.first().cloned();
-        let equal =
-            destination.paths.iter().take(destination.used.into()).skip(1).cloned().collect();
+        let equal = if destination.used > 1 { destination.equal_paths() } else { Vec::new() };
         let token = match (&mut self.gate, &best) {
             (Some(gate), Some(best)) => gate.report(id, best),
             _ => None,
@@ -316,15 +388,13 @@ impl<F: RouteFamily> Table<F> {
     #[inline(always)]
     pub(super) fn tell_neighbors(&mut self, id: DestinationId) {
         let destination = &mut self.destinations[id as usize];
-        let gone = destination.paths.is_empty();
         for neighbor in &self.listeners {
-            let adj_out = &mut self.adj_out[*neighbor as usize];
-            if gone && !adj_out.sent.contains(id) {
-                destination.references -= u32::from(adj_out.pending.remove(id));
-            } else {
-                destination.references += u32::from(adj_out.pending.insert(id));
-            }
+            destination.note_for(id, &mut self.adj_out[*neighbor as usize]);
         }
+    }
+
+    pub(super) fn tell_neighbor(&mut self, neighbor: u32, id: DestinationId) {
+        self.destinations[id as usize].note_for(id, &mut self.adj_out[neighbor as usize]);
     }
 
     #[inline(always)]
@@ -362,16 +432,29 @@ impl<F: RouteFamily> Table<F> {
         id
     }
 
-    fn remove_from(&mut self, id: DestinationId, source: Source, only_stale: bool, peers: &Peers) {
-        let gone = |path: &Path<F>| path.source == source && (path.stale || !only_stale);
+    /// Removes one path of a source that is to go. Returns whether there was one.
+    #[inline(always)]
+    fn remove_from(
+        &mut self,
+        id: DestinationId,
+        source: Source,
+        is_to_go: impl Fn(&Path<F>) -> bool,
+        peers: &Peers,
+    ) -> bool {
+        let gone = |path: &Path<F>| path.source == source && is_to_go(path);
         let paths = &self.destinations[id as usize].paths;
-        let Some(place) = paths.iter().position(gone) else { return };
+        let Some(place) = paths.iter().position(gone) else { return false };
         let standing = self.standing(id, peers);
         let destination = &mut self.destinations[id as usize];
-        destination.paths.remove(place);
+        let number = destination.paths.remove(place).number;
+        if self.has_add_path {
+            self.tell_add_path_neighbors(id, number);
+        }
+        let destination = &mut self.destinations[id as usize];
         count(&mut self.received, source, -1);
         self.reachable -= usize::from(destination.paths.is_empty());
         self.reselect(id, source, place, standing, peers);
+        true
     }
 
     /// Brings the best path to the front, and those that share its load next, after `source` has changed or withdrawn its

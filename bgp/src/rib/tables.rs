@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use super::RouteFamily;
+use super::add_path::AddPathSend;
 use super::adj_out::{Mark, Transmit};
 use super::egress::PolicyId;
 use super::import::Imports;
@@ -92,7 +93,14 @@ pub(crate) trait AnyTable {
     fn set_limit(&mut self, neighbor: u32, limit: Option<u32>);
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
-    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark);
+    fn listen(
+        &mut self,
+        neighbor: u32,
+        policy: PolicyId,
+        address: IpAddr,
+        add_path: Option<AddPathSend>,
+        mark: Mark,
+    );
     fn originate_default(&mut self, neighbor: u32);
     fn change_policy(&mut self, neighbor: u32, policy: PolicyId);
     fn policies(&self) -> Vec<PolicyId>;
@@ -137,8 +145,15 @@ impl<F: RouteFamily> AnyTable for Table<F> {
         Self::pending(self, neighbor)
     }
 
-    fn listen(&mut self, neighbor: u32, policy: PolicyId, address: IpAddr, mark: Mark) {
-        Self::listen(self, neighbor, policy, address, mark);
+    fn listen(
+        &mut self,
+        neighbor: u32,
+        policy: PolicyId,
+        address: IpAddr,
+        add_path: Option<AddPathSend>,
+        mark: Mark,
+    ) {
+        Self::listen(self, neighbor, policy, address, add_path, mark);
     }
 
     fn originate_default(&mut self, neighbor: u32) {

@@ -10,6 +10,9 @@ use crate::wire::{
 use crate::wire::{MAX_EXTENDED_MESSAGE, MAX_MESSAGE};
 
 const AFI_IPV6: u16 = 2;
+/// Modes of ADD-PATH (RFC 7911 §4).
+const CAN_RECEIVE: u8 = 1;
+const CAN_SEND: u8 = 2;
 
 /// What our OPEN says, apart from what changes with a restart.
 #[derive(Debug, Clone)]
@@ -19,6 +22,10 @@ pub(crate) struct Offer {
     pub(crate) remote_as: RemoteAs,
     pub(crate) hold_time: u16,
     pub(crate) families: FamilySet,
+    /// Several paths of a destination may come (RFC 7911).
+    pub(crate) add_path_receive: bool,
+    /// Several paths of a destination are told.
+    pub(crate) add_path_send: bool,
     pub(crate) extended_next_hop: bool,
     /// The peers are on one link, and may have no other addresses than those of it.
     pub(crate) link_local_next_hop: bool,
@@ -53,6 +60,10 @@ pub struct Negotiated {
     pub hold_time: u16,
     /// Families that both sides want.
     pub families: FamilySet,
+    /// Families in which the peer's routes have path identifiers (RFC 7911).
+    pub add_path_receive: FamilySet,
+    /// Families in which ours have.
+    pub add_path_send: FamilySet,
     /// AS numbers take four octets.
     pub four_octet_as: bool,
     /// The peer answers ROUTE-REFRESH.
@@ -97,6 +108,13 @@ impl Offer {
         capabilities.push(Capability::EnhancedRouteRefresh);
         capabilities.push(Capability::ExtendedMessage);
         capabilities.push(Capability::FourOctetAs(self.asn));
+        let receive = if self.add_path_receive { CAN_RECEIVE } else { 0 };
+        let send = if self.add_path_send { CAN_SEND } else { 0 };
+        let mode = receive | send;
+        if mode != 0 {
+            let families = self.families.iter().map(|family| (family, mode)).collect();
+            capabilities.push(Capability::AddPath(families));
+        }
         if self.extended_next_hop {
             let entry = ExtendedNextHop { family: AfiSafi::IPV4_UNICAST, next_hop_afi: AFI_IPV6 };
             capabilities.push(Capability::ExtendedNextHop(vec![entry]));
@@ -157,6 +175,16 @@ impl Offer {
             external,
             hold_time: self.hold_time.min(theirs.hold_time),
             families,
+            add_path_receive: if self.add_path_receive {
+                add_path(theirs, CAN_SEND).intersection(families)
+            } else {
+                FamilySet::EMPTY
+            },
+            add_path_send: if self.add_path_send {
+                add_path(theirs, CAN_RECEIVE).intersection(families)
+            } else {
+                FamilySet::EMPTY
+            },
             four_octet_as: has(&Capability::FourOctetAs(theirs.asn)),
             route_refresh: has(&Capability::RouteRefresh),
             enhanced_refresh: has(&Capability::RouteRefresh)
@@ -210,6 +238,22 @@ fn offered_families(open: &Open) -> FamilySet {
         return FamilySet::from_iter([AfiSafi::IPV4_UNICAST]);
     }
     offered.collect()
+}
+
+/// Families for which a peer says this of itself. Of several entries for one family, the first counts.
+fn add_path(open: &Open, wanted: u8) -> FamilySet {
+    let entries = open.capabilities.iter().filter_map(|capability| match capability {
+        Capability::AddPath(entries) => Some(entries),
+        _ => None,
+    });
+    let (mut seen, mut found) = (FamilySet::EMPTY, FamilySet::EMPTY);
+    for (family, mode) in entries.flatten() {
+        if !seen.contains(*family) && mode & wanted != 0 {
+            found.insert(*family);
+        }
+        seen.insert(*family);
+    }
+    found
 }
 
 fn extended_next_hop(open: &Open) -> FamilySet {

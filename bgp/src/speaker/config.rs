@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::MaximumPrefix;
 use super::transport::{Auth, Distance};
 use crate::policy::NeighborPolicy;
-use crate::rib::Multipath;
 use crate::rib::RemovePrivateAs;
+use crate::rib::{AddPathSend, Multipath};
 use ipnet::IpNet;
 
 use crate::types::{AfiSafi, Asn, Role, RouterId};
@@ -205,6 +205,10 @@ pub struct NeighborConfig {
     pub distance: Distance,
     /// What signs its connections.
     pub auth: Option<Auth>,
+    /// Take several paths of a destination from it (RFC 7911), in all its families.
+    pub add_path_receive: bool,
+    /// Tell it several paths of a destination, in all its families.
+    pub add_path_send: Option<AddPathSend>,
     /// Administratively down; the text is for the neighbour's operator (RFC 9003), and may be empty.
     pub shutdown: Option<String>,
 }
@@ -241,6 +245,8 @@ impl NeighborConfig {
             policy: NeighborPolicy::default(),
             distance: Distance::Default,
             auth: None,
+            add_path_receive: false,
+            add_path_send: None,
             shutdown: None,
         }
     }
@@ -304,6 +310,9 @@ pub enum NeighborError {
     /// No family, or one that this engine does not know.
     #[error("neighbor {0}: no usable address family")]
     NoFamily(IpAddr),
+    /// More than can be told apart.
+    #[error("neighbor {0}: there are {1} neighbors already, and there cannot be more")]
+    TooMany(IpAddr, usize),
     /// One or two seconds.
     #[error("neighbor {0}: a hold time of {1} s is neither 0 nor at least 3")]
     HoldTime(IpAddr, u16),

@@ -162,6 +162,7 @@ impl Speaker {
                 four_octet_as: negotiated.four_octet_as,
                 external: negotiated.external,
                 families: negotiated.families,
+                add_path: negotiated.add_path_receive,
             };
             neighbor.counters.updates_received += 1;
             let hard = negotiated.notification_restart;
@@ -349,6 +350,7 @@ impl Speaker {
         };
         let policies = self.egress_policies(neighbor, negotiated, local.ip());
         let originates_default = neighbor.config.default_originate;
+        let add_path = neighbor.config.add_path_send;
         self.peers.set(index, peer);
         self.set_limits(index);
         self.set_imports(index, negotiated);
@@ -356,7 +358,8 @@ impl Speaker {
         for (family, policy) in policies {
             let policy = self.egress.policy(policy);
             if let Some(table) = self.tables.get_mut(family) {
-                table.listen(index, policy, address, mark);
+                let add_path = add_path.filter(|_| negotiated.add_path_send.contains(family));
+                table.listen(index, policy, address, add_path, mark);
                 if originates_default {
                     table.originate_default(index);
                 }

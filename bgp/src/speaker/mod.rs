@@ -40,7 +40,9 @@ use crate::wire::{
 };
 
 pub use crate::rib::RemovePrivateAs;
-pub use crate::rib::{FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey};
+pub use crate::rib::{
+    AddPathSend, FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey,
+};
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
 pub use change::NeighborChange;
@@ -163,6 +165,9 @@ impl Speaker {
         let hold_time = self.check_neighbor(&config)?;
         let signs = config.auth.is_some();
         let place = self.neighbors.iter().position(Option::is_none).unwrap_or(self.neighbors.len());
+        if place == Source::MAX_NEIGHBORS {
+            return Err(NeighborError::TooMany(address, place));
+        }
         let index = u32::try_from(place).unwrap_or(u32::MAX);
         let session = self.session(&config, hold_time, index, now);
         let jitter = Jitter::new(self.config.jitter_seed ^ u64::from(index).rotate_left(16));
@@ -292,21 +297,13 @@ impl Speaker {
         let source = Source::LOCAL;
         match route.key {
             RouteKey::Ipv4(key) => {
-                self.tables.ipv4.insert(
-                    key,
-                    Path { attributes, source, stale: false, payload: () },
-                    &self.peers,
-                );
+                self.tables.ipv4.insert(key, Path::new(attributes, source, 0, ()), &self.peers);
             }
             RouteKey::Ipv6(key) => {
-                self.tables.ipv6.insert(
-                    key,
-                    Path { attributes, source, stale: false, payload: () },
-                    &self.peers,
-                );
+                self.tables.ipv6.insert(key, Path::new(attributes, source, 0, ()), &self.peers);
             }
             RouteKey::Evpn(key) => {
-                let path = Path { attributes, source, stale: false, payload: route.payload };
+                let path = Path::new(attributes, source, 0, route.payload);
                 self.tables.evpn.insert(key, path, &self.peers);
             }
         }
@@ -316,9 +313,9 @@ impl Speaker {
     /// Withdraws a route that begins here.
     pub fn withdraw(&mut self, key: &RouteKey) {
         match key {
-            RouteKey::Ipv4(key) => self.tables.ipv4.remove(key, Source::LOCAL, &self.peers),
-            RouteKey::Ipv6(key) => self.tables.ipv6.remove(key, Source::LOCAL, &self.peers),
-            RouteKey::Evpn(key) => self.tables.evpn.remove(key, Source::LOCAL, &self.peers),
+            RouteKey::Ipv4(key) => self.tables.ipv4.remove(key, Source::LOCAL, 0, &self.peers),
+            RouteKey::Ipv6(key) => self.tables.ipv6.remove(key, Source::LOCAL, 0, &self.peers),
+            RouteKey::Evpn(key) => self.tables.evpn.remove(key, Source::LOCAL, 0, &self.peers),
         }
     }
 
@@ -365,6 +362,8 @@ impl Speaker {
             remote_as: config.remote_as,
             hold_time,
             families: config.families.iter().copied().collect(),
+            add_path_receive: config.add_path_receive,
+            add_path_send: config.add_path_send.is_some(),
             extended_next_hop: config.extended_next_hop,
             link_local_next_hop: config.interface.is_some(),
             graceful_restart: restart.map(|restart| RestartOffer {

@@ -103,18 +103,13 @@ impl Speaker {
 fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<BestPath> {
     let Changed { key, best, equal, token } = table.poll_changed()?;
     let key = F::route_key(&key);
-    let equal_path = |Path { attributes, source, payload, .. }: Path<F>| EqualPath {
-        attributes,
-        payload: F::payload(&payload),
-        source: path_source(source, peers),
-    };
     Some(match best {
         Some(Path { attributes, source, payload, .. }) => BestPath {
             key,
             payload: F::payload(&payload),
             best: Some(attributes),
             source: Some(path_source(source, peers)),
-            equal: equal.into_iter().map(equal_path).collect(),
+            equal: if equal.is_empty() { Vec::new() } else { equal_paths(equal, peers) },
             fib: token,
         },
         None => BestPath {
@@ -126,6 +121,16 @@ fn best_path<F: RouteFamily>(table: &mut Table<F>, peers: &Peers) -> Option<Best
             fib: None,
         },
     })
+}
+
+#[inline(never)]
+fn equal_paths<F: RouteFamily>(paths: Vec<Path<F>>, peers: &Peers) -> Vec<EqualPath> {
+    let equal_path = |Path { attributes, source, payload, .. }: Path<F>| EqualPath {
+        attributes,
+        payload: F::payload(&payload),
+        source: path_source(source, peers),
+    };
+    paths.into_iter().map(equal_path).collect()
 }
 
 pub(super) fn path_source(source: Source, peers: &Peers) -> PathSource {

@@ -114,6 +114,8 @@ pub struct PathView {
     pub payload: EvpnPayload,
     /// Not confirmed since its neighbour restarted.
     pub stale: bool,
+    /// The neighbour's identifier of it; 0 without ADD-PATH (RFC 7911).
+    pub path_id: u32,
     /// It is one of several that share the load, the best one among them.
     pub multipath: bool,
 }
@@ -312,6 +314,7 @@ fn route_view<F: RouteFamily>(
         attributes: Arc::clone(&path.attributes),
         payload: F::payload(&path.payload),
         stale: path.stale,
+        path_id: path.id,
         multipath: used > 1 && place < used,
     };
     let paths = paths.iter().enumerate().map(view).collect();

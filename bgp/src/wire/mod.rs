@@ -37,7 +37,7 @@ pub use header::{
 };
 pub use nlri::evpn::{Evpn, EvpnKey, EvpnPayload};
 pub use nlri::prefix::{Ipv4Unicast, Ipv6Unicast};
-pub use nlri::{DecodedRoute, Family, NlriError, Routes};
+pub use nlri::{DecodedRoute, Family, NlriError, Paths, Route, Routes};
 pub use notification::{CeaseReason, Notification};
 pub use open::Open;
 pub use reader::Reader;

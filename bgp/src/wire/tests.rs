@@ -455,7 +455,12 @@ fn a_path_that_just_fits_with_four_octets_for_each_as_is_read_from_a_peer_that_u
     let mut octets = Vec::new();
     packer.announce::<Ipv4Unicast>(&set, [(&route.0, &route.1)], &mut octets).unwrap();
     let frame = split_message(&octets, MAX_EXTENDED_MESSAGE).unwrap().unwrap();
-    let context = UpdateContext { four_octet_as: false, external: false, families: FamilySet::ALL };
+    let context = UpdateContext {
+        four_octet_as: false,
+        external: false,
+        families: FamilySet::ALL,
+        add_path: FamilySet::EMPTY,
+    };
     let view = UpdateView::parse(frame.body, &context).unwrap();
     assert_eq!(view.verdict, Verdict::Accept);
     let read = AttributeInterner::default().intern(&view, set.next_hop());

@@ -300,6 +300,7 @@ fn bgp_path(path: &PathView, best: bool, is_evpn: bool) -> BgpPath {
         best,
         stale: path.stale,
         multipath: path.multipath,
+        path_id: Some(path.path_id).filter(|id| *id != 0),
         neighbor,
         next_hop: attributes.next_hop().address().to_string(),
         as_path: attributes.as_path().to_string(),

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bgp::policy::{NeighborPolicy, PrefixList, RouteMap};
-use bgp::speaker::{AllowOwnAs, MaximumPrefix, Multipath, RemovePrivateAs};
+use bgp::speaker::{AddPathSend, AllowOwnAs, MaximumPrefix, Multipath, RemovePrivateAs};
 use bgp::types::{AfiSafi, Asn, Role, RouterId};
 use ipnet::IpNet;
 
@@ -120,6 +120,10 @@ pub struct Neighbor {
     pub route_reflector_client: bool,
     /// Announce a default route to it, of each of its unicast families.
     pub default_originate: bool,
+    /// Take several paths of a destination from it (RFC 7911).
+    pub add_path_receive: bool,
+    /// Tell it several paths of a destination.
+    pub add_path_send: Option<AddPathSend>,
     /// What is taken from it and what it is told.
     pub policy: NeighborPolicy,
     /// Which of its routes are taken, and how it is told ours.

@@ -266,6 +266,9 @@ fn path_json(path: &BgpPath) -> Value {
             "used": true,
         }],
     });
+    if let Some(id) = path.path_id {
+        value["addpathRxId"] = id.into();
+    }
     if path.multipath {
         value["multipath"] = true.into();
     }

@@ -32,7 +32,7 @@ fn path(from: Option<u32>, change: impl FnOnce(&mut AttributeEditor<'_>)) -> Pat
     editor.set_as_path(&[Asn(65_001)]);
     change(&mut editor);
     let source = from.map_or(Source::LOCAL, Source::neighbor);
-    Path { attributes: Arc::new(editor.build()), source, stale: false, payload: () }
+    Path::new(Arc::new(editor.build()), source, 0, ())
 }
 
 fn winner(paths: &[Path<Ipv4Unicast>]) -> usize {
@@ -163,12 +163,7 @@ fn mobility_is_read_on_mac_routes_only() {
             editor
                 .set_local_pref(pref)
                 .add_ext_community(ExtCommunity::mac_mobility(false, sequence));
-            Path {
-                attributes: Arc::new(editor.build()),
-                source: Source::neighbor(from),
-                stale: false,
-                payload: EvpnPayload::default(),
-            }
+            Path::new(Arc::new(editor.build()), Source::neighbor(from), 0, EvpnPayload::default())
         })
         .collect();
     assert_eq!(decide(&mac, &paths, &peers()).best, 0);

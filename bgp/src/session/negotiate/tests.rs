@@ -9,6 +9,8 @@ fn offer() -> Offer {
         remote_as: RemoteAs::External,
         hold_time: 90,
         families: FamilySet::ALL,
+        add_path_receive: false,
+        add_path_send: false,
         extended_next_hop: true,
         link_local_next_hop: false,
         graceful_restart: Some(RestartOffer {

@@ -6,8 +6,12 @@ use super::{OPTIONAL, PARTIAL, TRANSITIVE, code};
 use crate::types::{Asn, Label, RouteTarget, RouterId};
 use crate::wire::*;
 
-const INTERNAL: UpdateContext =
-    UpdateContext { four_octet_as: true, external: false, families: FamilySet::ALL };
+const INTERNAL: UpdateContext = UpdateContext {
+    four_octet_as: true,
+    external: false,
+    families: FamilySet::ALL,
+    add_path: FamilySet::EMPTY,
+};
 const EXTERNAL: UpdateContext = UpdateContext { external: true, ..INTERNAL };
 const OLD: UpdateContext = UpdateContext { four_octet_as: false, ..EXTERNAL };
 const NEXT_HOP: NextHop = NextHop::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 
-use super::{DecodedRoute, Family, NlriError};
+use super::{DecodedRoute, Family, NlriError, Route};
 use crate::types::{AfiSafi, EthernetSegmentId, Label, MacAddr, RouteDistinguisher};
 use crate::wire::attribute::set::AttributeSet;
 use crate::wire::reader::Reader;
@@ -144,6 +144,15 @@ impl Family for Evpn {
             }
         }
         None
+    }
+
+    fn decode_one(input: &mut Reader<'_>) -> Option<Result<Option<Route<Self>>, NlriError>> {
+        let route_type = input.u8()?;
+        let Some(body) = input.take_u8_len() else { return Some(Err(NlriError::Truncated)) };
+        Some(Ok(match route_type {
+            MAC_IP => decode_mac_ip(body),
+            other => decode_other(other, body),
+        }))
     }
 
     #[inline]

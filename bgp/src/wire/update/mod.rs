@@ -8,7 +8,7 @@ use super::attribute::canonical::Parts;
 use super::attribute::error::{AttributeCodes, AttributeError};
 use super::attribute::next_hop::NextHop;
 use super::family_set::FamilySet;
-use super::nlri::{Family, Routes};
+use super::nlri::{Family, Paths, Routes};
 use super::notification::Notification;
 use super::reader::Reader;
 use crate::types::AfiSafi;
@@ -22,6 +22,8 @@ pub struct UpdateContext {
     pub external: bool,
     /// Families that both sides agreed on; IPv4 unicast too if the peer named no families at all. Others are ignored.
     pub families: FamilySet,
+    /// Families in which each of the peer's routes has a path identifier before it (RFC 7911).
+    pub add_path: FamilySet,
 }
 
 /// What to do with the routes that an UPDATE announces. Its withdrawals count in any case.
@@ -57,6 +59,7 @@ pub struct UpdateView<'a> {
     pub(super) attributes: &'a [u8],
     pub(super) discarded: AttributeCodes,
     pub(super) four_octet_as: bool,
+    add_path: FamilySet,
     /// The attributes in pieces, if they need no rewriting.
     pub(super) canonical: Option<Parts<'a>>,
 }
@@ -129,17 +132,21 @@ impl<'a> UpdateView<'a> {
             attributes,
             discarded: scan.discarded,
             four_octet_as: context.four_octet_as,
+            add_path: context.add_path,
             canonical: scan.canonical_parts(),
         })
     }
 
     /// Announced routes of a family: the classic field and MP_REACH_NLRI, each with its next hop.
     pub fn announced<F: Family>(&self) -> impl Iterator<Item = Announced<'a, F>> + use<'a, F> {
+        let has_path_ids = self.add_path.contains(F::FAMILY);
+        let routes = move |nlri| Routes::with_path_ids(nlri, has_path_ids);
         let classic = (F::FAMILY == AfiSafi::IPV4_UNICAST && !self.nlri.is_empty())
-            .then(|| Announced { next_hop: self.next_hop, routes: Routes::new(self.nlri) });
-        let multiprotocol = self.mp_reach.filter(|reach| reach.family == F::FAMILY).map(|reach| {
-            Announced { next_hop: Some(reach.next_hop), routes: Routes::new(reach.nlri) }
-        });
+            .then(|| Announced { next_hop: self.next_hop, routes: routes(self.nlri) });
+        let multiprotocol = self
+            .mp_reach
+            .filter(|reach| reach.family == F::FAMILY)
+            .map(|reach| Announced { next_hop: Some(reach.next_hop), routes: routes(reach.nlri) });
         classic.into_iter().chain(multiprotocol)
     }
 
@@ -148,10 +155,24 @@ impl<'a> UpdateView<'a> {
     pub fn withdrawn<F: Family>(
         &self,
     ) -> impl Iterator<Item = <Routes<'a, F> as Iterator>::Item> + use<'a, F> {
+        let [classic, multiprotocol] = self.withdrawn_fields::<F>();
+        classic.chain(multiprotocol)
+    }
+
+    /// The same with path identifiers: 0 where there are none.
+    pub fn withdrawn_paths<F: Family>(
+        &self,
+    ) -> impl Iterator<Item = <Paths<'a, F> as Iterator>::Item> + use<'a, F> {
+        let [classic, multiprotocol] = self.withdrawn_fields::<F>();
+        classic.paths().chain(multiprotocol.paths())
+    }
+
+    fn withdrawn_fields<F: Family>(&self) -> [Routes<'a, F>; 2] {
+        let has_path_ids = self.add_path.contains(F::FAMILY);
         let classic: &[u8] = if F::FAMILY == AfiSafi::IPV4_UNICAST { self.withdrawn } else { &[] };
         let multiprotocol = self.mp_unreach.filter(|unreach| unreach.family == F::FAMILY);
-        Routes::<F>::new(classic)
-            .chain(Routes::<F>::new(multiprotocol.map_or(&[], |unreach| unreach.nlri)))
+        let multiprotocol: &[u8] = multiprotocol.map_or(&[], |unreach| unreach.nlri);
+        [classic, multiprotocol].map(|nlri| Routes::with_path_ids(nlri, has_path_ids))
     }
 
     /// The family whose initial routes are all sent, if this is an End-of-RIB (RFC 4724 §2).

@@ -42,6 +42,36 @@ impl UpdatePacker {
         routes: impl IntoIterator<Item = (&'r F::Key, &'r F::Payload)>,
         out: &mut Vec<u8>,
     ) -> Result<(), UpdateTooLong> {
+        let encode = |(key, payload): (&F::Key, &F::Payload), out: &mut Vec<u8>| {
+            F::encode(key, payload, out);
+        };
+        self.announce_by::<F, _>(attributes, routes.into_iter(), encode, out)
+    }
+
+    /// The same with path identifiers (RFC 7911 §3), for a peer that reads them.
+    ///
+    /// # Errors
+    /// As [`Self::announce`].
+    pub fn announce_paths<'r, F: Family>(
+        &self,
+        attributes: &AttributeSet,
+        paths: impl IntoIterator<Item = (u32, &'r F::Key, &'r F::Payload)>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), UpdateTooLong> {
+        let encode = |(id, key, payload): (u32, &F::Key, &F::Payload), out: &mut Vec<u8>| {
+            out.extend_from_slice(&id.to_be_bytes());
+            F::encode(key, payload, out);
+        };
+        self.announce_by::<F, _>(attributes, paths.into_iter(), encode, out)
+    }
+
+    fn announce_by<F: Family, R: Copy>(
+        &self,
+        attributes: &AttributeSet,
+        routes: impl Iterator<Item = R>,
+        encode: impl Fn(R, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) -> Result<(), UpdateTooLong> {
         let too_long = UpdateTooLong { max_len: self.max_len };
         if attributes.is_oversized() {
             return Err(too_long);
@@ -82,14 +112,7 @@ impl UpdatePacker {
             }
         };
         let start = out.len();
-        let routes = routes.into_iter();
-        let packed = self.pack(
-            &template,
-            layout,
-            routes,
-            |(key, payload), out| F::encode(key, payload, out),
-            out,
-        );
+        let packed = self.pack(&template, layout, routes, encode, out);
         if packed.is_none() {
             out.truncate(start);
             return Err(too_long);
@@ -104,12 +127,34 @@ impl UpdatePacker {
         out: &mut Vec<u8>,
     ) {
         let payload = F::Payload::default();
-        let encode = |key, out: &mut Vec<u8>| F::encode(key, &payload, out);
-        let keys = keys.into_iter();
-        // A single route always fits: it is never longer than 257 octets, and a message may have 4096.
+        let encode = |key: &F::Key, out: &mut Vec<u8>| F::encode(key, &payload, out);
+        self.withdraw_by::<F, _>(keys.into_iter(), encode, out);
+    }
+
+    /// The same with path identifiers.
+    pub fn withdraw_paths<'r, F: Family>(
+        &self,
+        paths: impl IntoIterator<Item = (u32, &'r F::Key)>,
+        out: &mut Vec<u8>,
+    ) {
+        let payload = F::Payload::default();
+        let encode = |(id, key): (u32, &F::Key), out: &mut Vec<u8>| {
+            out.extend_from_slice(&id.to_be_bytes());
+            F::encode(key, &payload, out);
+        };
+        self.withdraw_by::<F, _>(paths.into_iter(), encode, out);
+    }
+
+    fn withdraw_by<F: Family, R: Copy>(
+        &self,
+        routes: impl Iterator<Item = R>,
+        encode: impl Fn(R, &mut Vec<u8>),
+        out: &mut Vec<u8>,
+    ) {
+        // A single route always fits: it is never longer than 261 octets, and a message may have 4096.
         let _ = if F::FAMILY == AfiSafi::IPV4_UNICAST {
             let layout = Layout { field: Field::Withdrawn, suffix: [&[0, 0], &[]] };
-            self.pack(&[0, 0], layout, keys, encode, out)
+            self.pack(&[0, 0], layout, routes, encode, out)
         } else {
             let mut template: SmallVec<[u8; 16]> = SmallVec::from_slice(&[
                 0,
@@ -123,7 +168,7 @@ impl UpdatePacker {
             ]);
             write_family(F::FAMILY, &mut template);
             let layout = Layout { field: Field::Multiprotocol, suffix: [&[], &[]] };
-            self.pack(&template, layout, keys, encode, out)
+            self.pack(&template, layout, routes, encode, out)
         };
     }
 

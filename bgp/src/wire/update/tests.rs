@@ -8,8 +8,12 @@ use crate::wire::{
     Notification,
 };
 
-const INTERNAL: UpdateContext =
-    UpdateContext { four_octet_as: true, external: false, families: FamilySet::ALL };
+const INTERNAL: UpdateContext = UpdateContext {
+    four_octet_as: true,
+    external: false,
+    families: FamilySet::ALL,
+    add_path: FamilySet::EMPTY,
+};
 const EXTERNAL: UpdateContext = UpdateContext { external: true, ..INTERNAL };
 const OLD: UpdateContext = UpdateContext { four_octet_as: false, ..EXTERNAL };
 

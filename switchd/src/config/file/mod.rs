@@ -1,5 +1,6 @@
 //! The text of `switchd.toml` as serde sees it, and its translation into [`Config`]: one file for each table.
 
+mod add_path;
 mod aggregate;
 mod bgp;
 mod bmp_station;

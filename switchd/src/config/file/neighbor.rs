@@ -12,6 +12,7 @@ use bgp::types::AfiSafi;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::add_path::{AddPathValue, check_add_path};
 use super::policy::unknown;
 use super::route_rules::{
     AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
@@ -46,6 +47,8 @@ pub(super) struct NeighborTable {
     next_hop_self: Option<bool>,
     route_reflector_client: Option<bool>,
     default_originate: Option<bool>,
+    addpath_rx: Option<bool>,
+    addpath_tx: Option<Spanned<AddPathValue>>,
     maximum_prefix: Option<MaximumPrefixTable>,
     advertisement_interval: Option<u16>,
     role: Option<Spanned<String>>,
@@ -224,6 +227,8 @@ impl NeighborTable {
             soft_reconfiguration_inbound: self
                 .soft_reconfiguration_inbound
                 .or(group.soft_reconfiguration_inbound),
+            addpath_rx: self.addpath_rx.or(group.addpath_rx),
+            addpath_tx: own_or(self.addpath_tx, &group.addpath_tx),
         }
     }
 
@@ -293,6 +298,8 @@ impl NeighborTable {
             default_originate: self.default_originate.unwrap_or(false),
             route_rules,
             policy,
+            add_path_receive: self.addpath_rx.unwrap_or(false),
+            add_path_send: self.addpath_tx.map(check_add_path).transpose()?,
         })
     }
 }
