@@ -51,6 +51,7 @@
 //! | 8092 | large communities | yes | `wire` |
 //! | 8654 | extended messages | yes | `wire`, `session::negotiate` |
 //! | 2545, 8950 | IPv6 next hops, also of IPv4 routes; link-local ones in every form that is sent | yes | `tests/routes.rs`, `tests/unnumbered.rs`, `wire` |
+//! | draft-walton-bgp-hostname-capability | names of speakers, in summaries | yes | `wire`, `tests::underlay unnumbered` |
 //! | draft-ietf-idr-linklocal-capability | a link-local next hop alone, on unnumbered sessions | yes | `tests/unnumbered.rs` |
 //! | 9072 | long OPEN parameters | yes | `wire` |
 //! | 9687 | send hold timer | yes | `session::timers` |

@@ -4,12 +4,12 @@
 
 mod pair;
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv6Addr, SocketAddrV6};
 
 use bgp::discovery::Sighting;
 use bgp::speaker::{
-    DownReason, Event, GracefulRestartConfig, NeighborConfig, NeighborError, NeighborSummary,
-    PathSource, RemoteAs, SessionState, SpeakerConfig,
+    Action, Auth, DownReason, Event, GracefulRestartConfig, NeighborConfig, NeighborError,
+    NeighborSummary, PathSource, RemoteAs, Secret, SessionState, SpeakerConfig,
 };
 use bgp::types::AfiSafi;
 use bgp::wire::{AttributeEditor, Capability, NextHop};
@@ -277,4 +277,30 @@ fn a_link_local_next_hop_does_not_leave_its_link() {
     );
     let next_hop = next_hop_of(&network, third, "203.0.113.0/24");
     assert_eq!(next_hop, NextHop::from(a), "ours instead, without next-hop-self");
+}
+
+#[test]
+fn the_key_of_a_neighbour_follows_its_address_and_nobody_unsigned_is_taken_for_it() {
+    let mut network = strangers(config(65_001, 1), config(65_002, 2));
+    let id = only_neighbor(&network, 0).id;
+    let now = network.now;
+    let speaker = &mut network.nodes[0].speaker;
+    speaker.remove_neighbor(id, now);
+    let auth = Some(Auth::Md5(Secret::new(*b"quicksand").unwrap()));
+    speaker.add_neighbor(NeighborConfig { auth: auth.clone(), ..on_swp1() }, now).unwrap();
+    assert!(speaker.signers().is_empty(), "nobody is there");
+    speaker.handle_sighting(&seen(Some(SWP1), None), now);
+    let from = |address: Ipv6Addr| SocketAddrV6::new(address, 40_000, 0, SWP1).into();
+    assert_eq!(speaker.handle_accepted(from(RIGHT), from(LEFT), now), None);
+    let mut keys = |neighbor| {
+        speaker.handle_sighting(&seen(Some(SWP1), Some(neighbor)), now);
+        let actions = std::iter::from_fn(|| speaker.poll_action());
+        let keys = actions.filter_map(|action| match action {
+            Action::Authenticate { from, auth, .. } => Some((from.addr(), auth)),
+            _ => None,
+        });
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys(RIGHT), [(RIGHT.into(), auth.clone())]);
+    assert_eq!(keys(ELSEWHERE), [(RIGHT.into(), None), (ELSEWHERE.into(), auth)]);
 }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
+use bgp::discovery::{Interface, Sighting};
 use bgp::speaker::{BestPath, Event, FibReport, PathSource, Route, RouteKey};
 use bgp::types::{AfiSafi, Asn, RouterId};
 use ipnet::IpNet;
@@ -18,7 +19,7 @@ use platform::kernel::{
 };
 use vtep::{Gateway, GatewayConfig};
 
-use crate::config::Config;
+use crate::config::{Bgp, Config, Peer};
 use crate::desired::aggregates::Aggregates;
 use crate::desired::fib::{self, Bandwidth, Fib, NexthopStyle, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
@@ -26,6 +27,7 @@ use crate::desired::networks::{NetworkChange, Networks, Origination};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
 use crate::metrics::KernelTotals;
 use crate::reconcile::Reconciler;
+use crate::unnumbered::{self, Unnumbered};
 
 /// While there is something to write, flags are read at most this often: programming comes first.
 const READ_WHILE_WRITING: Duration = Duration::from_secs(1);
@@ -61,6 +63,7 @@ pub struct Core {
     fib: Option<Fib>,
     /// What the link bandwidth of paths does to their shares of the load.
     bandwidth: Bandwidth,
+    unnumbered: Unnumbered,
     /// With `suppress-fib-pending`.
     forwarding: Option<Forwarding>,
     reconciler: Reconciler,
@@ -102,6 +105,7 @@ impl Core {
                 bgp.map_or(Asn(0), |bgp| bgp.asn),
                 bgp.map_or(RouterId(Ipv4Addr::UNSPECIFIED), |bgp| bgp.router_id),
             ),
+            unnumbered: Unnumbered::new(bgp.into_iter().flat_map(unnumbered_interfaces)),
             fib: bgp.filter(|bgp| bgp.fib).map(|_| Fib::default()),
             bandwidth: bgp.map_or_else(Bandwidth::default, |bgp| bgp.bestpath_bandwidth),
             forwarding: bgp.filter(|bgp| bgp.suppress_fib_pending).map(|_| Forwarding::default()),
@@ -230,6 +234,16 @@ impl Core {
         self.settle();
     }
 
+    /// Other interfaces may have an unnumbered neighbour from now on.
+    pub fn handle_unnumbered(&mut self, config: &Config) {
+        self.unnumbered.set_names(config.bgp.iter().flat_map(unnumbered_interfaces));
+    }
+
+    /// BGP's discovery knows something else of an interface.
+    pub fn handle_sighting(&mut self, sighting: Sighting) {
+        self.unnumbered.handle_sighting(sighting);
+    }
+
     /// What became of a batch of [`Self::poll_batch`].
     pub fn handle_outcome(
         &mut self,
@@ -315,6 +329,11 @@ impl Core {
         reports
     }
 
+    /// Interfaces with an unnumbered neighbour of which discovery has to know something else.
+    pub fn poll_interfaces(&mut self) -> Vec<(String, Option<Interface>)> {
+        self.unnumbered.poll_changes(&self.model)
+    }
+
     /// Whether the kernel must be read anew. Asking answers: the next call says no.
     pub fn poll_snapshot_due(&mut self) -> bool {
         self.totals.resyncs += u64::from(self.snapshot_due);
@@ -374,6 +393,11 @@ impl Core {
         self.reconciler.is_busy() || self.reconciler.is_waiting()
     }
 
+    /// What is wrong with unnumbered neighbours.
+    pub fn unnumbered_problems(&self) -> impl Iterator<Item = unnumbered::Problem> {
+        self.unnumbered.problems(&self.model)
+    }
+
     /// Next hops that nothing reaches, with the number of routes that wait for each.
     pub fn unreachable_next_hops(&self) -> impl Iterator<Item = (ScopedAddress, usize)> {
         self.fib.iter().flat_map(Fib::unreachable)
@@ -398,6 +422,7 @@ impl Core {
         self.profile_due |= self.ledger.handle_object(&key, object.as_ref(), &self.model, now);
         self.gateway.handle_object(&key, object.as_ref());
         self.networks.handle_object(&key, object.as_ref());
+        self.unnumbered.handle_changed(&key);
         if let Some(fib) = &mut self.fib {
             fib.handle_object(&key, object.as_ref());
         }
@@ -500,6 +525,13 @@ impl Core {
             self.reconciler.start_sweep(&self.model, managed(&self.gateway, self.fib.is_some()));
         }
     }
+}
+
+fn unnumbered_interfaces(config: &Bgp) -> impl Iterator<Item = String> + '_ {
+    config.neighbors.iter().filter_map(|neighbor| match &neighbor.peer {
+        Peer::Interface(name) => Some(name.clone()),
+        Peer::Address(_) => None,
+    })
 }
 
 /// Which keys are ours to delete when an object under them carries our mark.

@@ -16,6 +16,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bgp::discovery::Sighting;
+use bgp::net::discovery::InterfaceChange;
 use bgp::speaker::{
     Auth, GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
 };
@@ -33,6 +35,7 @@ use crate::hardware;
 use crate::journal::Journal;
 use crate::keeper::{Keeper, KeptSession};
 use crate::metrics;
+use crate::unnumbered::usable;
 
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
@@ -68,6 +71,11 @@ pub enum DaemonError {
         /// Why.
         reason: String,
     },
+    /// No socket for router advertisements.
+    #[error(
+        "cannot find unnumbered neighbors: no raw ICMPv6 socket: {0}; switchd needs root (CAP_NET_RAW)"
+    )]
+    Discovery(std::io::Error),
     /// A thread or a signal handler could not be had.
     #[error("cannot start: {0}")]
     System(#[from] std::io::Error),
@@ -96,6 +104,13 @@ struct ToThreads {
     kernel: std::sync::mpsc::Sender<ToKernel>,
     /// Which ASIC are these links ports of?
     hardware: std::sync::mpsc::Sender<Vec<Link>>,
+}
+
+/// The running BGP engine.
+struct Engine {
+    handle: bgp::net::Handle,
+    /// Where interfaces with an unnumbered neighbour are told, if there are any.
+    interfaces: Option<mpsc::UnboundedSender<InterfaceChange>>,
 }
 
 /// Runs until SIGTERM or SIGINT. Leaves what it installed: forwarding goes on without it.
@@ -146,6 +161,11 @@ pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), Daemo
             .map(|(handle, events)| (Some(handle), events))?,
         None => (None, mpsc::channel(1).1),
     };
+    let (interfaces, mut sightings) = match (&bgp, &config.bgp) {
+        (Some(handle), Some(bgp)) => start_discovery(handle, bgp)?,
+        _ => None,
+    }
+    .map_or_else(|| (None, mpsc::channel(1).1), |(told, seen)| (Some(told), seen));
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
     let (reload, mut reloads) = mpsc::channel::<Reload>(1);
     let access = Access {
@@ -160,8 +180,9 @@ pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), Daemo
     tokio::spawn(serve_api(listener, access));
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
 
+    let engine = bgp.map(|handle| Engine { handle, interfaces });
     loop {
-        act(&mut core, &kernel, bgp.as_ref(), journal.as_mut()).await;
+        act(&mut core, &kernel, engine.as_ref(), journal.as_mut()).await;
         let deadline = core.poll_timeout();
         tokio::select! {
             _ = terminate.recv() => break,
@@ -170,14 +191,15 @@ pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), Daemo
             Some(events) = bgp_events.recv() => core.handle_bgp(events),
             _ = hangup.recv() => drop(reread(&mut running, &mut core).await),
             Some(reply) = reloads.recv() => drop(reply.send(reread(&mut running, &mut core).await)),
+            Some(sighting) = sightings.recv() => core.handle_sighting(sighting),
             Some(query) = asked.recv() => views::answer(&core, query, Instant::now()),
             () = sleep_until(deadline) => core.handle_timeout(Instant::now()),
         }
     }
     tracing::info!("stopping; what is installed stays, forwarding goes on");
     // With a keeper, sessions go on without us; a peer that hears nothing more closes them after its hold time.
-    if let (Some(bgp), None) = (bgp, journal) {
-        bgp.shutdown().await;
+    if let (Some(engine), None) = (engine, journal) {
+        engine.handle.shutdown().await;
     }
     let _ = std::fs::remove_file(socket);
     Ok(())
@@ -204,9 +226,10 @@ async fn reread(running: &mut Running, core: &mut Core) -> Result<Vec<String>, S
 async fn act(
     core: &mut Core,
     threads: &ToThreads,
-    bgp: Option<&bgp::net::Handle>,
+    engine: Option<&Engine>,
     journal: Option<&mut Journal>,
 ) {
+    let bgp = engine.map(|engine| &engine.handle);
     // No send can fail while the loop runs: the receivers live until their senders are dropped.
     if core.poll_profile_due() {
         let _ = threads.hardware.send(core.ledger().ports(core.model()));
@@ -236,6 +259,11 @@ async fn act(
         // Fails only after the shutdown of the engine, which we order ourselves, at the end.
         let _ = bgp.announce(announce).await;
         let _ = bgp.withdraw(withdraw).await;
+    }
+    for change in core.poll_interfaces() {
+        let told = engine.and_then(|engine| engine.interfaces.as_ref());
+        // Discovery ends after the engine.
+        let _ = told.map(|told| told.send(change));
     }
     if let Some(bgp) = bgp {
         let _ = bgp.report_fib(core.poll_fib_reports(Instant::now())).await;
@@ -290,7 +318,8 @@ fn start_bgp(
             peer: neighbor.peer.clone(),
             reason: error.to_string(),
         };
-        speaker.add_neighbor(neighbor_config(config, neighbor), now).map_err(refused)?;
+        let neighbor = neighbor_config(config, neighbor, core.model());
+        speaker.add_neighbor(neighbor, now).map_err(refused)?;
     }
     if let Some(originations) = core.poll_originations() {
         write_down(&originations, journal);
@@ -309,6 +338,30 @@ fn start_bgp(
         None => bgp::net::spawn(speaker, &listen),
     }
     .map_err(|source| DaemonError::Listen { port: config.port, source })
+}
+
+/// Finds the neighbours of interfaces: also when there are none yet, because a reload may bring some.
+#[expect(clippy::type_complexity, reason = "the two ends of one thing, taken apart at once")]
+fn start_discovery(
+    handle: &bgp::net::Handle,
+    config: &Bgp,
+) -> Result<Option<(mpsc::UnboundedSender<InterfaceChange>, mpsc::Receiver<Sighting>)>, DaemonError>
+{
+    let wanted =
+        config.neighbors.iter().any(|neighbor| matches!(neighbor.peer, Peer::Interface(_)));
+    let seed = config.router_id.0.to_bits().into();
+    match bgp::net::discovery::spawn(handle.clone(), seed) {
+        Ok(ends) => Ok(Some(ends)),
+        Err(error) if wanted => Err(DaemonError::Discovery(error)),
+        Err(error) => {
+            tracing::debug!(%error, "no raw ICMPv6 socket: unnumbered neighbors could not be found");
+            Ok(None)
+        }
+    }
+}
+
+fn hostname() -> Option<String> {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok())
 }
 
 /// What a former switchd left to go on with.
@@ -341,6 +394,7 @@ fn take_over(config: &Config, socket: &Path) -> Option<(Inheritance, Journal)> {
 
 fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
     SpeakerConfig {
+        hostname: hostname(),
         hold_time: config.hold_time,
         connect_retry: config.connect_retry,
         graceful_restart: config.graceful_restart.then(|| GracefulRestartConfig {
@@ -363,8 +417,16 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
     }
 }
 
-fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
-    let Peer::Address(address) = neighbor.peer;
+fn neighbor_config(config: &Bgp, neighbor: &Neighbor, model: &Model) -> NeighborConfig {
+    let (remote_as, families) = (neighbor.remote_as, neighbor.families.clone());
+    let base = match &neighbor.peer {
+        Peer::Address(address) => NeighborConfig::new(*address, remote_as, families),
+        Peer::Interface(name) => {
+            // A session that was kept is on this one.
+            let scope_id = usable(model, name).map_or(0, |interface| interface.index);
+            NeighborConfig::on_interface(name, scope_id, remote_as, families)
+        }
+    };
     let rules = &neighbor.route_rules;
     NeighborConfig {
         port: config.port,
@@ -391,7 +453,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor) -> NeighborConfig {
         policy: neighbor.policy.clone(),
         add_path_receive: neighbor.add_path_receive,
         add_path_send: neighbor.add_path_send,
-        ..NeighborConfig::new(address, neighbor.remote_as, neighbor.families.clone())
+        ..base
     }
 }
 

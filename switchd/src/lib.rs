@@ -30,3 +30,4 @@ pub mod keeper;
 pub mod ledger;
 pub mod metrics;
 pub mod reconcile;
+pub mod unnumbered;

@@ -14,6 +14,7 @@ mod redistribution;
 mod reload;
 mod rules;
 mod session;
+mod unnumbered;
 
 use lab::{Lab, Node, PATIENCE, Result, ensure, eventually, kernel_view};
 

@@ -29,6 +29,8 @@ pub(crate) struct Offer {
     pub(crate) extended_next_hop: bool,
     /// The peers are on one link, and may have no other addresses than those of it.
     pub(crate) link_local_next_hop: bool,
+    /// What we call ourselves.
+    pub(crate) hostname: Option<String>,
     pub(crate) graceful_restart: Option<RestartOffer>,
     /// What we are to an external peer.
     pub(crate) role: Option<Role>,
@@ -121,6 +123,9 @@ impl Offer {
         }
         if let Some(role) = self.role.filter(|_| self.remote_as.may_be_external(self.asn)) {
             capabilities.push(Capability::Role(role));
+        }
+        if let Some(host) = self.hostname.clone() {
+            capabilities.push(Capability::Hostname { host, domain: String::new() });
         }
         if self.link_local_next_hop {
             capabilities.push(Capability::LinkLocalNextHop);

@@ -42,6 +42,8 @@ pub struct SpeakerConfig {
     /// We are about to go: neighbours are to prefer other ways (RFC 8326); see
     /// [`Speaker::set_graceful_shutdown`](super::Speaker::set_graceful_shutdown).
     pub graceful_shutdown: bool,
+    /// What we call ourselves towards neighbours (draft-walton-bgp-hostname-capability).
+    pub hostname: Option<String>,
     /// Makes the jitter of timers differ between speakers.
     pub jitter_seed: u64,
 }
@@ -62,6 +64,7 @@ impl SpeakerConfig {
             summary_only: Vec::new(),
             graceful_shutdown: false,
             multipath: Multipath::OFF,
+            hostname: None,
             jitter_seed: u64::from(router_id.0.to_bits()),
         }
     }
@@ -284,17 +287,17 @@ impl NeighborConfig {
             }
             _ => true,
         };
-        let address = remote.ip().to_canonical();
-        let may_be = match address {
-            // Nobody has been seen there: then it is whoever comes from there.
-            IpAddr::V6(address) => {
-                self.interface.is_some()
-                    && self.address.is_unspecified()
-                    && address.is_unicast_link_local()
-            }
-            IpAddr::V4(_) => false,
-        };
-        same_link && (address == self.address || may_be)
+        // Nobody has been seen on the link: then it is whoever comes from there. Who signs has to be known before.
+        let unseen = self.auth.is_none() && self.may_be_at(remote);
+        same_link && remote.ip().to_canonical() == self.address || unseen
+    }
+
+    /// Whether nobody has been seen on the link that this address is on.
+    pub(crate) fn may_be_at(&self, remote: SocketAddr) -> bool {
+        self.interface.is_some()
+            && self.address.is_unspecified()
+            && matches!(remote, SocketAddr::V6(remote)
+                if remote.ip().is_unicast_link_local() && remote.scope_id() == self.scope_id)
     }
 }
 

@@ -284,10 +284,10 @@ impl Speaker {
 
     fn handle_session_event(&mut self, index: u32, event: SessionEvent, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
-        let address = neighbor.config.address;
+        let (address, name) = (neighbor.config.address, neighbor.config.name());
         match event {
             SessionEvent::Up(negotiated) => {
-                tracing::info!(neighbor = %address, asn = %negotiated.asn, "session up");
+                tracing::info!(neighbor = %name, asn = %negotiated.asn, "session up");
                 neighbor.asked = Asked::default();
                 if let Some((connection, session)) = neighbor.session.save() {
                     let session = Box::new(session);
@@ -297,7 +297,7 @@ impl Speaker {
                 self.session_up(index, negotiated, Mark::EndOfRib, now);
             }
             SessionEvent::Resumed(negotiated) => {
-                tracing::info!(neighbor = %address, asn = %negotiated.asn, "session resumed");
+                tracing::info!(neighbor = %name, asn = %negotiated.asn, "session resumed");
                 self.expect_answers(index, &negotiated);
                 self.session_up(index, negotiated, Mark::Resume, now);
                 self.presume_sent(index);
@@ -305,7 +305,7 @@ impl Speaker {
             SessionEvent::Down { reason, negotiated, keep_routes } => {
                 self.tell_stations_down(index, &negotiated, &reason, now);
                 self.end_routes(index, &negotiated, keep_routes, now);
-                tracing::info!(neighbor = %address, %reason, keep_routes, "session down");
+                tracing::info!(neighbor = %name, %reason, keep_routes, "session down");
                 self.events.push_back(Event::SessionDown {
                     neighbor: NeighborId(index),
                     address,

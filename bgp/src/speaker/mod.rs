@@ -366,6 +366,7 @@ impl Speaker {
             add_path_send: config.add_path_send.is_some(),
             extended_next_hop: config.extended_next_hop,
             link_local_next_hop: config.interface.is_some(),
+            hostname: self.config.hostname.clone(),
             graceful_restart: restart.map(|restart| RestartOffer {
                 time: restart.restart_time,
                 notification: restart.notification,

@@ -1,7 +1,7 @@
 //! What a neighbour's TCP connections must be: how far they may come, and what signs their segments.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 
@@ -126,12 +126,27 @@ impl Speaker {
             let from = IpNet::from(neighbor.config.address);
             neighbor.config.auth.clone().map(|auth| Signer { from, auth })
         };
-        neighbors.filter_map(signer).collect()
+        neighbors.filter_map(signer).filter(|signer| !is_nobody(signer.from)).collect()
+    }
+
+    /// Nobody signs from there any more.
+    pub(super) fn forget_key(&mut self, address: IpAddr) {
+        if !address.is_unspecified() {
+            let from = IpNet::from(address);
+            self.actions.push_back(Action::Authenticate {
+                from,
+                auth: None,
+                connections: Vec::new(),
+            });
+        }
     }
 
     /// Has the neighbour's connections signed as its configuration says from now on.
     pub(super) fn authenticate(&mut self, index: u32) {
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        if neighbor.config.address.is_unspecified() {
+            return;
+        }
         let of_it = self.connections.iter().filter(|(_, inbound)| inbound.neighbor == index);
         self.actions.push_back(Action::Authenticate {
             from: IpNet::from(neighbor.config.address),
@@ -139,6 +154,11 @@ impl Speaker {
             connections: of_it.map(|(id, _)| *id).collect(),
         });
     }
+}
+
+/// The address of a neighbour on an interface that was not found yet.
+fn is_nobody(from: IpNet) -> bool {
+    from.addr().is_unspecified()
 }
 
 #[cfg(test)]
@@ -160,7 +180,7 @@ mod tests {
 
     #[test]
     fn the_hop_limit_follows_from_who_the_neighbour_is() {
-        let address = std::net::IpAddr::from([192, 0, 2, 1]);
+        let address = IpAddr::from([192, 0, 2, 1]);
         for (remote_as, distance, want) in [
             (RemoteAs::External, Distance::Default, (1, None, true)),
             (RemoteAs::External, Distance::Unchecked, (1, None, false)),

@@ -1,5 +1,6 @@
 //! Neighbours named by their interface. Where such a neighbour is, [`crate::discovery`] finds out, and it may change.
 
+use std::mem;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
@@ -48,6 +49,14 @@ impl Speaker {
         position.and_then(|index| u32::try_from(index).ok())
     }
 
+    /// The neighbour that a kept connection may belong to: nobody has been seen on its link yet.
+    pub(super) fn unseen_at(&self, remote: SocketAddr) -> Option<u32> {
+        let is_it = |neighbor: &super::Neighbor| neighbor.config.may_be_at(remote);
+        let mut neighbors = self.neighbors.iter().zip(0u32..);
+        neighbors
+            .find_map(|(neighbor, index)| neighbor.as_ref().is_some_and(is_it).then_some(index))
+    }
+
     /// A neighbour whose connection we have is where that comes from, also if nobody has seen it there yet.
     pub(super) fn found_at(&mut self, index: u32, remote: SocketAddr, now: Instant) {
         let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
@@ -59,9 +68,13 @@ impl Speaker {
     }
 
     fn place(&mut self, index: u32, address: IpAddr, scope_id: u32) {
-        if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
-            neighbor.config.address = address;
-            neighbor.config.scope_id = scope_id;
+        let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
+        let config = &mut neighbor.config;
+        config.scope_id = scope_id;
+        let before = mem::replace(&mut config.address, address);
+        if before != address && config.auth.is_some() {
+            self.forget_key(before);
+            self.authenticate(index);
         }
     }
 }

@@ -25,6 +25,13 @@ pub enum Capability {
     EnhancedRouteRefresh,
     /// Several paths per prefix: 1 can receive, 2 can send, 3 both (RFC 7911).
     AddPath(Vec<(AfiSafi, u8)>),
+    /// What the speaker's operators call it (draft-walton-bgp-hostname-capability).
+    Hostname {
+        /// Its name.
+        host: String,
+        /// The domain of that, mostly empty.
+        domain: String,
+    },
     /// A link-local next hop may stand alone (draft-ietf-idr-linklocal-capability).
     LinkLocalNextHop,
     /// Anything else, and any of the above with a value that is not what its RFC says.
@@ -67,6 +74,9 @@ const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
 const ADD_PATH: u8 = 69;
 const ENHANCED_ROUTE_REFRESH: u8 = 70;
+/// As much of a name as FRR sends.
+const MAX_NAME: usize = 64;
+const HOSTNAME: u8 = 73;
 const LINK_LOCAL_NEXT_HOP: u8 = 77;
 
 impl Capability {
@@ -82,6 +92,7 @@ impl Capability {
             Self::GracefulRestart(_) => GRACEFUL_RESTART,
             Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
             Self::AddPath(_) => ADD_PATH,
+            Self::Hostname { .. } => HOSTNAME,
             Self::LinkLocalNextHop => LINK_LOCAL_NEXT_HOP,
             Self::Unknown { code, .. } => *code,
         }
@@ -123,6 +134,10 @@ impl Capability {
                     out.extend_from_slice(&[family.safi, *mode]);
                 }
             }
+            Self::Hostname { host, domain } => {
+                encode_name(host, out);
+                encode_name(domain, out);
+            }
             Self::Unknown { value, .. } => out.extend_from_slice(value),
         }
         out.truncate(start + 2 + usize::from(u8::MAX));
@@ -154,6 +169,7 @@ fn known(code: u8, value: &[u8]) -> Option<Capability> {
         }
         (GRACEFUL_RESTART, _) => GracefulRestart::decode(value).map(Capability::GracefulRestart),
         (ENHANCED_ROUTE_REFRESH, []) => Some(Capability::EnhancedRouteRefresh),
+        (HOSTNAME, _) => hostname(value),
         (LINK_LOCAL_NEXT_HOP, []) => Some(Capability::LinkLocalNextHop),
         (ADD_PATH, _) => tuples(value, |[a, b, safi, mode]| {
             let family = AfiSafi { afi: u16::from_be_bytes([a, b]), safi };
@@ -162,6 +178,26 @@ fn known(code: u8, value: &[u8]) -> Option<Capability> {
         .map(Capability::AddPath),
         _ => None,
     }
+}
+
+/// Two names, each after its length. What is longer than our own would be, or cannot be shown to a person, stays unknown.
+fn hostname(value: &[u8]) -> Option<Capability> {
+    let mut input = Reader::new(value);
+    let mut name = || {
+        let octets = input.take_u8_len().filter(|octets| octets.len() <= MAX_NAME)?;
+        let name = std::str::from_utf8(octets).ok()?;
+        name.chars().all(|letter| letter.is_ascii_graphic()).then(|| name.to_owned())
+    };
+    let (host, domain) = (name()?, name()?);
+    (value.len() == host.len() + domain.len() + 2).then_some(Capability::Hostname { host, domain })
+}
+
+/// A longer name is cut.
+fn encode_name(name: &str, out: &mut Vec<u8>) {
+    let octets = name.as_bytes();
+    let octets = octets.get(..MAX_NAME).unwrap_or(octets);
+    out.push(u8::try_from(octets.len()).unwrap_or(u8::MAX));
+    out.extend_from_slice(octets);
 }
 
 /// All entries of a list of fixed-size ones; `None` if one of them, or the length, is wrong.

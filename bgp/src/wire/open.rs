@@ -26,6 +26,14 @@ const CAPABILITIES: u8 = 2;
 const EXTENDED: u8 = 255;
 
 impl Open {
+    /// What the sender calls itself, if it does.
+    pub fn hostname(&self) -> Option<&str> {
+        self.capabilities.iter().find_map(|capability| match capability {
+            Capability::Hostname { host, .. } if !host.is_empty() => Some(host.as_str()),
+            _ => None,
+        })
+    }
+
     /// Reads the body of an OPEN.
     ///
     /// # Errors

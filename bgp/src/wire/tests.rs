@@ -75,6 +75,9 @@ fn all_capabilities() -> Vec<Capability> {
         }),
         Capability::EnhancedRouteRefresh,
         Capability::AddPath(vec![(AfiSafi::IPV4_UNICAST, 3)]),
+        Capability::Hostname { host: "leaf1".to_owned(), domain: String::new() },
+        Capability::LinkLocalNextHop,
+        // A name longer than its value.
         Capability::Unknown { code: 73, value: b"switch".to_vec() },
         Capability::RouteRefresh,
     ]

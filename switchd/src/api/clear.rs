@@ -16,7 +16,7 @@ pub(super) fn clear(
     now: Instant,
 ) -> Result<Vec<String>, String> {
     let is_meant = |summary: &NeighborSummary| {
-        request.neighbor == "*" || summary.config.address.to_string() == request.neighbor
+        request.neighbor == "*" || summary.config.name() == request.neighbor
     };
     let meant: Vec<_> = speaker.neighbors().into_iter().filter(is_meant).collect();
     if meant.is_empty() && request.neighbor != "*" {
@@ -26,7 +26,7 @@ pub(super) fn clear(
         ));
     }
     for neighbor in &meant {
-        let address = neighbor.config.address;
+        let address = neighbor.config.name();
         if !request.soft_in && !request.soft_out {
             speaker.reset_neighbor(neighbor.id, now);
             continue;
@@ -46,5 +46,5 @@ pub(super) fn clear(
             }
         }
     }
-    Ok(meant.iter().map(|neighbor| neighbor.config.address.to_string()).collect())
+    Ok(meant.iter().map(|neighbor| neighbor.config.name()).collect())
 }

@@ -96,6 +96,7 @@ fn names(capability: &Capability) -> Vec<(String, String)> {
         Capability::AddPath(families) => {
             families.iter().map(|(family, _)| with("add-path", family)).collect()
         }
+        Capability::Hostname { .. } => plain("hostname"),
         Capability::LinkLocalNextHop => plain("link-local-next-hop"),
         Capability::Unknown { code, .. } => plain(&format!("capability-{code}")),
     }

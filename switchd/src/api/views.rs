@@ -146,7 +146,12 @@ fn conditions(core: &Core, now: Instant) -> Vec<Condition> {
             },
         }
     });
-    problems.chain(next_hops).chain(tables).chain(refused).collect()
+    let unnumbered = core.unnumbered_problems().map(|problem| Condition {
+        name: problem.name().to_owned(),
+        message: problem.to_string(),
+        remedy: problem.remedy(),
+    });
+    problems.chain(unnumbered).chain(next_hops).chain(tables).chain(refused).collect()
 }
 
 /// The speaker's own figures, and its neighbours'.
@@ -179,7 +184,17 @@ pub(super) fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) ->
     };
     let established = summary.state == SessionState::Established;
     Neighbor {
-        address: summary.config.address.to_string(),
+        address: match summary.config.address {
+            address if address.is_unspecified() => String::new(),
+            address => address.to_string(),
+        },
+        interface: summary.config.interface.clone().unwrap_or_default(),
+        hostname: summary
+            .negotiated
+            .as_ref()
+            .and_then(|negotiated| negotiated.peer_open.hostname())
+            .unwrap_or_default()
+            .to_owned(),
         remote_as: summary.negotiated.as_ref().map_or(configured_as, |negotiated| negotiated.asn.0),
         local_as: config.asn.0,
         state: match summary.over_limit {

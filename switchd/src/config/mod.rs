@@ -160,6 +160,8 @@ pub struct RouteRules {
 pub enum Peer {
     /// The one with this address.
     Address(IpAddr),
+    /// Whoever is at the other end of this interface (BGP unnumbered).
+    Interface(String),
 }
 
 impl Peer {
@@ -167,6 +169,7 @@ impl Peer {
     pub const fn is_ipv4(&self) -> bool {
         match self {
             Self::Address(address) => address.is_ipv4(),
+            Self::Interface(_) => false,
         }
     }
 }
@@ -175,6 +178,7 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
+            Self::Interface(name) => name.fmt(f),
         }
     }
 }

@@ -209,7 +209,55 @@ fn a_group_that_cannot_be_meant_is_refused_where_it_stands() {
         ("name = \"spines\"\nhold-time = 2", member, "has no remote-as"),
         ("name = \"spines\"\nremote-as = 0", member, "6:13: AS number 0 is reserved"),
         ("name = \"spines\"\nremote-as = 1", "name = \"x\"", "8:8: a neighbor has no name"),
-        ("name = \"spines\"\nremote-as = 1", "passive = true", "7:1: a neighbor needs an address"),
+        (
+            "name = \"spines\"\nremote-as = 1",
+            "passive = true",
+            "7:1: a neighbor needs an address or an interface",
+        ),
+    ] {
+        let message = grouped(group, member).expect_err("must be refused");
+        assert!(message.contains(want), "{group} / {member}: {message}");
+    }
+}
+
+#[test]
+fn a_neighbor_on_an_interface_needs_no_address_and_has_ipv4_routes_by_default() {
+    let bgp = grouped("name = \"x\"", "interface = \"swp51\"\nremote-as = \"external\"")
+        .expect("accepted")
+        .bgp
+        .expect("has bgp");
+    let [neighbor] = bgp.neighbors.as_slice() else { panic!("one neighbor") };
+    assert_eq!(neighbor.peer, Peer::Interface("swp51".to_owned()));
+    assert_eq!(neighbor.families, [AfiSafi::IPV4_UNICAST]);
+}
+
+#[test]
+fn a_neighbor_that_cannot_be_on_an_interface_is_refused_where_it_stands() {
+    let interface = "interface = \"swp51\"\nremote-as = 1";
+    let twice = format!("{interface}\n[[bgp.neighbor]]\n{interface}");
+    for (group, member, want) in [
+        (
+            "name = \"x\"",
+            "interface = \"swp51\"\naddress = \"fe80::1\"",
+            "7:13: a neighbor has an address or an interface, not both",
+        ),
+        (
+            "name = \"x\"",
+            "interface = \"swp51 \"",
+            "7:13: \"swp51 \" cannot be the name of an interface",
+        ),
+        (
+            "name = \"x\"",
+            "interface = \"far-too-long-name\"",
+            "7:13: \"far-too-long-name\" cannot be",
+        ),
+        (
+            "name = \"x\"",
+            "interface = \"swp51\"\nlocal-address = \"fe80::1\"",
+            "8:17: sessions on an interface run between",
+        ),
+        ("name = \"x\"", twice.as_str(), "10:13: neighbor swp51 is configured twice"),
+        ("name = \"x\"\ninterface = \"swp51\"", interface, "6:13: a peer-group has no interface"),
     ] {
         let message = grouped(group, member).expect_err("must be refused");
         assert!(message.contains(want), "{group} / {member}: {message}");

@@ -90,6 +90,14 @@ fn members<'a>(
     })
 }
 
+/// As FRR names it: by its interface, or by its address.
+pub(super) fn name_of(neighbor: &Neighbor) -> &str {
+    match neighbor.interface.as_str() {
+        "" => &neighbor.address,
+        interface => interface,
+    }
+}
+
 fn rib_count(summary: &BgpSummary, name: &str) -> u64 {
     summary.tables.iter().find(|table| table.family == name).map_or(0, |table| table.destinations)
 }
@@ -118,12 +126,19 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
                 "importPolicyMissing": family.import_missing,
                 "exportPolicyMissing": family.export_missing,
                 "needsReset": family.needs_reset,
-                "idType": if neighbor.address.contains(':') { "ipv6" } else { "ipv4" },
+                "idType": match (neighbor.interface.as_str(), neighbor.address.contains(':')) {
+                    ("", true) => "ipv6",
+                    ("", false) => "ipv4",
+                    _ => "interface",
+                },
             });
+            if !neighbor.hostname.is_empty() {
+                peer["hostname"] = neighbor.hostname.as_str().into();
+            }
             if neighbor.state_age_ms.is_some() {
                 peer["peerUptimeEstablishedEpoch"] = seconds_since_1970().saturating_sub(age / 1000).into();
             }
-            (neighbor.address.clone(), peer)
+            (name_of(neighbor).to_owned(), peer)
         })
         .collect();
     let established =
@@ -158,7 +173,10 @@ fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> Strin
                 (state, _) => state.to_owned(),
             };
             vec![
-                neighbor.address.clone(),
+                match neighbor.hostname.as_str() {
+                    "" => name_of(neighbor).to_owned(),
+                    hostname => format!("{hostname}({})", name_of(neighbor)),
+                },
                 "4".to_owned(),
                 neighbor.remote_as.to_string(),
                 neighbor.messages_received.to_string(),

@@ -128,7 +128,7 @@ fn json(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> Value {
             value[key] = true.into();
         }
     }
-    json!({ summary.address.as_str(): value })
+    json!({ bgp::name_of(summary): value })
 }
 
 fn capabilities_json(neighbor: &BgpNeighbor) -> Value {
@@ -166,7 +166,7 @@ fn text(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> String {
         text,
         "BGP neighbor is {}{}, remote AS {}, local AS {}{link}",
         if summary.dynamic { "*" } else { "" },
-        summary.address,
+        bgp::name_of(summary),
         summary.remote_as,
         summary.local_as
     );

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bgp::speaker::{NeighborChange, StationConfig, StationId};
+use platform::kernel::Model;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::{neighbor_config, scrape};
+use super::{hostname, neighbor_config, scrape};
 use crate::api::Query;
 use crate::config::{self, Bgp, BmpStation, Config, Metrics};
 use crate::core::Core;
@@ -58,7 +59,7 @@ impl Running {
             changes.push("[metrics] changed".to_owned());
         }
         if let (Some(handle), Some(bgp)) = (self.bgp.clone(), &wanted.bgp) {
-            changes.extend(set_neighbors(&handle, bgp).await?);
+            changes.extend(set_neighbors(&handle, bgp, core.model()).await?);
             let goes = bgp.graceful_shutdown;
             if self.config.bgp.as_ref().is_some_and(|known| known.graceful_shutdown != goes) {
                 let set = handle.with(move |speaker, _| speaker.set_graceful_shutdown(goes));
@@ -69,6 +70,7 @@ impl Running {
                 changes.push("BMP stations changed".to_owned());
             }
         }
+        core.handle_unnumbered(&wanted);
         if is_other_for_core(&self.config, &wanted) {
             core.handle_config(&wanted);
             changes.push("what is announced changed: networks, redistribute or [evpn]".to_owned());
@@ -127,8 +129,13 @@ fn is_other_for_core(known: &Config, wanted: &Config) -> bool {
     known.evpn != wanted.evpn || announced(known) != announced(wanted)
 }
 
-async fn set_neighbors(handle: &bgp::net::Handle, bgp: &Bgp) -> Result<Vec<String>, String> {
-    let wanted = bgp.neighbors.iter().map(|neighbor| neighbor_config(bgp, neighbor)).collect();
+async fn set_neighbors(
+    handle: &bgp::net::Handle,
+    bgp: &Bgp,
+    model: &Model,
+) -> Result<Vec<String>, String> {
+    let wanted =
+        bgp.neighbors.iter().map(|neighbor| neighbor_config(bgp, neighbor, model)).collect();
     let changes = handle
         .with(|speaker, now| speaker.set_neighbors(wanted, now))
         .await
@@ -148,9 +155,8 @@ fn tell(name: &str, change: NeighborChange) -> String {
 
 fn station_config(station: &BmpStation) -> StationConfig {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let name = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
     StationConfig {
-        name: name.unwrap_or_default(),
+        name: hostname().unwrap_or_default(),
         description: concat!("switchd ", env!("CARGO_PKG_VERSION")).to_owned(),
         backlog: STATION_BACKLOG,
         statistics: station.statistics_interval,

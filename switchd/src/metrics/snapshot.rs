@@ -43,7 +43,7 @@ pub struct KernelTotals {
 /// One configured neighbour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Session {
-    /// Its address.
+    /// Its address, or its interface.
     pub peer: String,
     /// Whether routes flow.
     pub established: bool,
@@ -96,7 +96,7 @@ impl From<&NeighborSummary> for Session {
             sent: family.sent as u64,
         });
         Self {
-            peer: neighbor.config.address.to_string(),
+            peer: neighbor.config.name(),
             established: matches!(neighbor.state, SessionState::Established),
             established_count: neighbor.established_count,
             prefixes: prefixes.collect(),

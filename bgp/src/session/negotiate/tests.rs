@@ -13,6 +13,7 @@ fn offer() -> Offer {
         add_path_send: false,
         extended_next_hop: true,
         link_local_next_hop: false,
+        hostname: None,
         graceful_restart: Some(RestartOffer {
             time: 120,
             notification: true,

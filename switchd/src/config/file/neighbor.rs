@@ -30,6 +30,8 @@ pub(super) struct NeighborTable {
     name: Option<Spanned<String>>,
     /// Only of a neighbour.
     address: Option<Spanned<IpAddr>>,
+    /// Only of a neighbour, instead of an address.
+    interface: Option<Spanned<String>>,
     /// Only of a neighbour.
     peer_group: Option<Spanned<String>>,
     remote_as: Option<Spanned<RemoteAsValue>>,
@@ -137,6 +139,12 @@ fn check_groups(groups: &[Spanned<NeighborTable>]) -> Result<(), Refusal> {
                 "a peer-group has no address; give it to each [[bgp.neighbor]]",
             ));
         }
+        if let Some(interface) = &table.interface {
+            return Err(refuse(
+                &interface.span(),
+                "a peer-group has no interface; give it to each [[bgp.neighbor]]",
+            ));
+        }
         if let Some(outer) = &table.peer_group {
             return Err(refuse(
                 &outer.span(),
@@ -157,8 +165,21 @@ impl NeighborTable {
                 "a neighbor has no name; for a group write [[bgp.peer-group]], for a member peer-group = \"...\"",
             ));
         }
-        let Some(address) = &self.address else {
-            return Err(refuse(table, "a neighbor needs an address: address = \"192.0.2.2\""));
+        let address = match (&self.address, &self.interface) {
+            (Some(address), None) => address,
+            (None, Some(interface)) => return check_interface(interface),
+            (Some(_), Some(interface)) => {
+                return Err(refuse(
+                    &interface.span(),
+                    "a neighbor has an address or an interface, not both; on an interface its address is found out, so leave address away",
+                ));
+            }
+            (None, None) => {
+                return Err(refuse(
+                    table,
+                    "a neighbor needs an address or an interface: address = \"192.0.2.2\", or interface = \"swp51\"",
+                ));
+            }
         };
         let (address, span) = (*address.get_ref(), address.span());
         if address.is_unspecified() || address.is_multicast() {
@@ -193,6 +214,7 @@ impl NeighborTable {
         Self {
             name: self.name,
             address: self.address,
+            interface: self.interface,
             peer_group: self.peer_group,
             remote_as: own_or(self.remote_as, &group.remote_as),
             families: own_or(self.families, &group.families),
@@ -239,6 +261,14 @@ impl NeighborTable {
         policies: &NeighborPolicies<'_>,
     ) -> Result<Neighbor, Refusal> {
         let is_ipv4 = peer.is_ipv4();
+        if let (Some(local), Peer::Interface(_)) = (&self.local_address, &peer) {
+            return Err(refuse(
+                &local.span(),
+                &format!(
+                    "sessions on an interface run between its link-local addresses; remove local-address of neighbor {peer}"
+                ),
+            ));
+        }
         if let Some(local) = &self.local_address
             && local.get_ref().is_ipv4() != is_ipv4
         {
@@ -248,7 +278,11 @@ impl NeighborTable {
             ));
         }
         let families = match self.families {
-            None => vec![if is_ipv4 { AfiSafi::IPV4_UNICAST } else { AfiSafi::IPV6_UNICAST }],
+            None => vec![match peer {
+                Peer::Address(IpAddr::V6(_)) => AfiSafi::IPV6_UNICAST,
+                // As in FRR: IPv4 routes over IPv6 next hops.
+                Peer::Address(IpAddr::V4(_)) | Peer::Interface(_) => AfiSafi::IPV4_UNICAST,
+            }],
             Some(names) => names.into_iter().map(check_family).collect::<Result<_, _>>()?,
         };
         let Some(remote_as) = self.remote_as else {
@@ -347,6 +381,26 @@ impl NeighborPolicies<'_> {
                 .collect(),
         }
     }
+}
+
+/// The kernel's rules for names (`dev_valid_name`). Whether there is such an interface shows later: it may come.
+fn check_interface(interface: &Spanned<String>) -> Result<(Peer, Range<usize>), Refusal> {
+    const LONGEST: usize = 15;
+    let name = interface.get_ref();
+    let is_bad = |letter: char| letter == '/' || letter == ':' || letter.is_whitespace();
+    if name.is_empty()
+        || name.len() > LONGEST
+        || matches!(name.as_str(), "." | "..")
+        || name.contains(is_bad)
+    {
+        return Err(refuse(
+            &interface.span(),
+            &format!(
+                "\"{name}\" cannot be the name of an interface; give one as `ip link` shows it, such as \"swp51\""
+            ),
+        ));
+    }
+    Ok((Peer::Interface(name.clone()), interface.span()))
 }
 
 fn own_or<T: Clone>(own: Option<T>, group: &Option<T>) -> Option<T> {
