@@ -21,7 +21,7 @@ use vtep::{Gateway, GatewayConfig};
 
 use crate::config::{Bgp, Config, Peer};
 use crate::desired::aggregates::Aggregates;
-use crate::desired::fib::{self, Bandwidth, Fib, NexthopStyle, STAND_IN, ScopedAddress};
+use crate::desired::fib::{self, Bandwidth, Fib, NexthopStyle, Outlook, STAND_IN, ScopedAddress};
 use crate::desired::forwarding::Forwarding;
 use crate::desired::networks::{NetworkChange, Networks, Origination};
 use crate::ledger::{Capacity, Fill, Ledger, Standing};
@@ -98,6 +98,7 @@ impl Core {
             }),
             networks: Networks::new(
                 bgp.map_or_else(Origination::default, Origination::from),
+                bgp.map_or(Asn(0), |bgp| bgp.asn),
                 TABLE_MAIN,
             ),
             aggregates: Aggregates::new(
@@ -386,6 +387,25 @@ impl Core {
     /// Whether an object is there because we want it.
     pub fn is_desired(&self, key: &Key) -> bool {
         self.reconciler.is_desired(key)
+    }
+
+    /// What should exist under a key.
+    pub fn desired(&self, key: &Key) -> Option<Object> {
+        self.reconciler.desired(key)
+    }
+
+    /// Prefixes that BGP wants something in the kernel for, in no order.
+    pub fn fib_prefixes(&self) -> impl Iterator<Item = IpNet> {
+        let routes = self.fib.iter().flat_map(Fib::prefixes);
+        let discards = self.aggregates.discarded().filter(|_| self.fib.is_some());
+        routes.chain(discards)
+    }
+
+    /// What BGP wants in the kernel for a prefix.
+    pub fn fib_outlook(&self, prefix: IpNet) -> Option<Outlook> {
+        let fib = self.fib.as_ref()?;
+        let discarded = || self.aggregates.discarded().any(|aggregate| aggregate == prefix);
+        fib.outlook(&prefix).or_else(|| discarded().then_some(Outlook::Wanted))
     }
 
     /// Whether something of ours is yet to be written, or not yet reported back by the kernel.

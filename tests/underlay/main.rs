@@ -6,6 +6,7 @@ mod bmp;
 mod distance;
 mod gobgp;
 mod graceful_restart;
+mod installed;
 mod md5;
 mod mrt;
 mod multipath;

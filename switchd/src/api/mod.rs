@@ -2,6 +2,7 @@
 
 mod clear;
 mod explain;
+mod fib;
 mod mrt;
 mod neighbor;
 mod offload;

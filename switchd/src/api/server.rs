@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bgp::types::{AfiSafi, UnknownFamily};
+use ipnet::IpNet;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::wrappers::UnixListenerStream;
@@ -15,10 +16,11 @@ use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
     BgpNeighbor, BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
-    DumpMrtRequest, ExplainRequest, ExplainStep, GetBgpNeighborRequest, GetBgpSummaryRequest,
-    GetHardwareRequest, Hardware, ListBgpRoutesRequest, ListConditionsRequest, ListMacsRequest,
-    ListOffloadRequest, ListVnisRequest, Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest,
-    ShutdownNeighborReply, ShutdownNeighborRequest, Violation, Vni,
+    DumpMrtRequest, ExplainRequest, ExplainStep, FibRoute, GetBgpNeighborRequest,
+    GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
+    ListConditionsRequest, ListFibRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest,
+    Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest, ShutdownNeighborReply,
+    ShutdownNeighborRequest, Violation, Vni,
 };
 use super::{mrt, neighbor, views};
 use crate::config::Bgp;
@@ -33,6 +35,10 @@ pub enum Query {
     Macs(Option<u32>, oneshot::Sender<Vec<Mac>>),
     /// Kernel objects and their verdicts: all, or those that are not in hardware and should be.
     Offload(bool, oneshot::Sender<Vec<OffloadEntry>>),
+    /// Prefixes of one IP version that BGP wants something in the kernel for.
+    FibPrefixes(bool, oneshot::Sender<Vec<IpNet>>),
+    /// What became of these.
+    Fib(Vec<IpNet>, oneshot::Sender<Vec<FibRoute>>),
     /// The ASIC.
     Hardware(oneshot::Sender<Hardware>),
     /// What metrics show of the kernel.
@@ -81,6 +87,16 @@ pub struct BgpAccess {
 
 struct Server(Access);
 
+/// Routes that the core is asked for at once.
+const FIB_LOT: usize = 1024;
+
+fn parse_prefix(text: &str) -> Result<IpNet, Status> {
+    let prefix = text.parse().map(|prefix: IpNet| prefix.trunc());
+    prefix.map_err(|_| {
+        Status::invalid_argument(format!("\"{text}\" is not a prefix; write it as 10.0.0.0/24"))
+    })
+}
+
 type Items<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 fn stream<T: Send + 'static>(items: Vec<T>) -> Response<Items<T>> {
@@ -125,6 +141,7 @@ impl Server {
 impl Switch for Server {
     type ListBgpRoutesStream = Items<BgpRoute>;
     type DumpMrtStream = Items<MrtChunk>;
+    type ListFibStream = Items<FibRoute>;
     type ListVnisStream = Items<Vni>;
     type ListMacsStream = Items<Mac>;
     type ListOffloadStream = Items<OffloadEntry>;
@@ -242,6 +259,24 @@ impl Switch for Server {
         Ok(Response::new(Box::pin(
             chunks.map(|chunk| chunk.map(|data| MrtChunk { data }).map_err(going_down)),
         )))
+    }
+
+    async fn list_fib(
+        &self,
+        request: Request<ListFibRequest>,
+    ) -> Result<Response<Self::ListFibStream>, Status> {
+        let ListFibRequest { v6, prefix } = request.into_inner();
+        let mut prefixes = match prefix.as_str() {
+            "" => self.ask(|reply| Query::FibPrefixes(v6, reply)).await?,
+            text => vec![parse_prefix(text)?],
+        };
+        prefixes.sort_unstable();
+        // In lots: the core has other things to do in between.
+        let mut routes = Vec::with_capacity(prefixes.len());
+        for lot in prefixes.chunks(FIB_LOT) {
+            routes.extend(self.ask(|reply| Query::Fib(lot.to_vec(), reply)).await?);
+        }
+        Ok(stream(routes))
     }
 
     async fn list_vnis(

@@ -13,7 +13,7 @@ use super::proto::{
     BgpPath, BgpRoute, BgpSummary, Condition, EvpnKey as EvpnKeyView, Mac, Neighbor,
     NeighborFamily, Table, Vni,
 };
-use super::{Query, explain, offload};
+use super::{Query, explain, fib, offload};
 use crate::config::Bgp;
 use crate::core::Core;
 use crate::desired::fib::ScopedAddress;
@@ -25,6 +25,8 @@ pub(crate) fn answer(core: &Core, query: Query, now: Instant) {
         Query::Vnis(reply) => drop(reply.send(vnis(core))),
         Query::Macs(vni, reply) => drop(reply.send(macs(core, vni))),
         Query::Offload(all, reply) => drop(reply.send(offload::entries(core, all, now))),
+        Query::FibPrefixes(v6, reply) => drop(reply.send(fib::prefixes(core, v6))),
+        Query::Fib(prefixes, reply) => drop(reply.send(fib::routes(core, &prefixes, now))),
         Query::Hardware(reply) => drop(reply.send(offload::hardware(core, now))),
         Query::Metrics(reply) => {
             let counts = offload::counts(core, now).into_iter();

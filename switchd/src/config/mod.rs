@@ -8,7 +8,7 @@ pub mod reload;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -73,7 +73,7 @@ pub struct Bgp {
     /// Announce a network only while the kernel has a route to exactly that prefix.
     pub import_check: bool,
     /// What to announce of the kernel's.
-    pub redistribute: BTreeSet<RouteSource>,
+    pub redistribute: Redistribute,
     /// The peers.
     pub neighbors: Vec<Neighbor>,
     /// Who watches what peers tell us (BMP).
@@ -193,6 +193,9 @@ pub struct Aggregate {
     /// What is inside it is not announced.
     pub summary_only: bool,
 }
+
+/// From where the kernel's routes are announced, and what is asked of each before.
+pub type Redistribute = BTreeMap<RouteSource, Option<Arc<RouteMap>>>;
 
 /// Where the kernel has a route from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

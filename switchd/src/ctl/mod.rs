@@ -5,6 +5,7 @@ mod check;
 mod dump;
 mod evpn;
 mod explain;
+mod fib;
 mod neighbor;
 mod offload;
 mod table;
@@ -80,6 +81,12 @@ enum Show {
     /// BGP sessions and routes.
     #[command(subcommand)]
     Bgp(ShowBgp),
+    /// IPv4 routes in the kernel.
+    #[command(subcommand)]
+    Ip(ShowIp),
+    /// IPv6 routes in the kernel.
+    #[command(subcommand)]
+    Ipv6(ShowIp),
     /// VNIs, MACs and neighbours of the overlay.
     #[command(subcommand)]
     Evpn(ShowEvpn),
@@ -128,6 +135,24 @@ enum ShowL2vpnEvpn {
 enum ShowUnicast {
     /// All unicast routes.
     Unicast(Output),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowIp {
+    /// Routes.
+    #[command(subcommand)]
+    Route(ShowRoute),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowRoute {
+    /// BGP's: which are in the kernel and in hardware, and why the others are not.
+    Bgp {
+        /// Only this one.
+        prefix: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -256,6 +281,12 @@ async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
         }
         Show::Bgp(ShowBgp::Ipv6(ShowUnicast::Unicast(output))) => {
             bgp::unicast_routes(client, output, "ipv6-unicast").await
+        }
+        Show::Ip(ShowIp::Route(ShowRoute::Bgp { prefix, output })) => {
+            fib::routes(client, output, false, prefix).await
+        }
+        Show::Ipv6(ShowIp::Route(ShowRoute::Bgp { prefix, output })) => {
+            fib::routes(client, output, true, prefix).await
         }
         Show::Evpn(ShowEvpn::Vni(output)) => evpn::vnis(client, output).await,
         Show::Evpn(ShowEvpn::Mac(ShowMac::Vni { vni, output })) => {

@@ -87,6 +87,11 @@ impl Aggregates {
         self.list.iter_mut().filter_map(|aggregate| aggregate.poll_change(aggregator)).collect()
     }
 
+    /// Prefixes that the kernel is to drop.
+    pub fn discarded(&self) -> impl Iterator<Item = IpNet> {
+        self.list.iter().filter(|aggregate| aggregate.discards).map(|aggregate| aggregate.prefix)
+    }
+
     /// What is to change in the kernel since the last call.
     pub fn poll_discards(&mut self) -> Discards {
         let mut discards = Discards::default();

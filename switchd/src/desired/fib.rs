@@ -29,7 +29,7 @@ pub use scoped_address::ScopedAddress;
 pub use share::{Bandwidth, WeightedNextHop, next_hop, next_hops};
 
 /// FRR's administrative distance of eBGP, which it writes as the metric: other tools know BGP's routes by it.
-const METRIC: u32 = 20;
+pub const METRIC: u32 = 20;
 
 /// How many BGP routes a next hop may be resolved through before we call it unreachable.
 const MAX_RECURSION: usize = 4;
@@ -88,6 +88,17 @@ struct Installed {
     balance: BalanceId,
     /// The kernel is to have the route.
     wanted: bool,
+}
+
+/// What the kernel is to have of one of BGP's best paths.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outlook {
+    /// A route.
+    Wanted,
+    /// Nothing: the prefix is a subnet of this machine.
+    Connected,
+    /// Nothing: none of its next hops can be reached.
+    Unreachable(Vec<ScopedAddress>),
 }
 
 /// Ways that are known already, by next hop and depth of recursion.
@@ -190,6 +201,23 @@ impl Fib {
         self.subnets_changed = false;
         self.changes.extend(self.nexthops.poll_changes());
         std::mem::take(&mut self.changes)
+    }
+
+    /// Prefixes that BGP has a path to.
+    pub fn prefixes(&self) -> impl Iterator<Item = IpNet> {
+        self.routes.keys().copied()
+    }
+
+    /// What the kernel is to have of the best path to a prefix; `None`: there is none, or it is our own.
+    pub fn outlook(&self, prefix: &IpNet) -> Option<Outlook> {
+        let installed = self.routes.get(prefix)?;
+        Some(match (installed.wanted, self.balances.get(&installed.balance)) {
+            (true, _) | (false, None) => Outlook::Wanted,
+            (false, Some(_)) if self.connected.contains(prefix) => Outlook::Connected,
+            (false, Some(balance)) => {
+                Outlook::Unreachable(balance.next_hops.iter().map(|hop| hop.next_hop).collect())
+            }
+        })
     }
 
     /// Next hops that nothing reaches, with the number of routes that wait for each.

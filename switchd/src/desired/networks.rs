@@ -6,13 +6,16 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
 
+use bgp::policy::RouteRef;
 use bgp::speaker::{Route, RouteKey};
+use bgp::types::Asn;
 use bgp::wire::{AttributeSet, EvpnPayload, NextHop, Origin};
 use ipnet::IpNet;
 use platform::kernel::{Ifindex, Key, Object, PROTOCOL_BGP, RouteKind};
 
-use crate::config::{Bgp, RouteSource};
+use crate::config::{Bgp, Redistribute, RouteSource};
 
 /// What to announce, in words of the configuration.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +25,7 @@ pub struct Origination {
     /// Networks only while the kernel has a route to exactly that prefix, by whomever but BGP.
     pub import_check: bool,
     /// And what the kernel has from these.
-    pub redistribute: BTreeSet<RouteSource>,
+    pub redistribute: Redistribute,
 }
 
 impl From<&Bgp> for Origination {
@@ -39,6 +42,7 @@ impl From<&Bgp> for Origination {
 #[derive(Debug)]
 pub struct Networks {
     origination: Origination,
+    asn: Asn,
     /// The routing table that routes are redistributed from.
     table: u32,
     links_up: HashSet<Ifindex>,
@@ -58,8 +62,10 @@ pub struct Networks {
 enum Announced {
     /// It is configured.
     Network,
-    /// The kernel has it, with this metric.
-    Redistributed { metric: u32 },
+    /// The kernel has it from there, with this metric.
+    Redistributed { source: RouteSource, metric: u32 },
+    /// As another policy said.
+    Outdated,
 }
 
 /// A prefix that is to be announced from now on, or no longer.
@@ -72,11 +78,12 @@ pub enum NetworkChange {
 }
 
 impl Networks {
-    /// With the routes of this table of the kernel.
-    pub fn new(origination: Origination, table: u32) -> Self {
+    /// With the routes of this table of the kernel. `asn` is ours, for policies that say it.
+    pub fn new(origination: Origination, asn: Asn, table: u32) -> Self {
         Self {
             dirty: origination.networks.iter().copied().collect(),
             origination,
+            asn,
             table,
             links_up: HashSet::new(),
             addresses: HashMap::new(),
@@ -88,8 +95,15 @@ impl Networks {
 
     /// Other words of the configuration, and all that the kernel holds. What is announced and stays is not announced anew.
     pub fn reconfigure(&mut self, origination: Origination, kernel: impl Iterator<Item = Object>) {
-        let announced = std::mem::take(&mut self.announced);
-        *self = Self::new(origination, self.table);
+        let mut announced = std::mem::take(&mut self.announced);
+        for why in announced.values_mut() {
+            if let Announced::Redistributed { source, .. } = why
+                && self.origination.redistribute.get(source) != origination.redistribute.get(source)
+            {
+                *why = Announced::Outdated;
+            }
+        }
+        *self = Self::new(origination, self.asn, self.table);
         self.dirty.extend(announced.keys());
         self.announced = announced;
         for object in kernel {
@@ -122,15 +136,41 @@ impl Networks {
 
     fn change(&mut self, prefix: IpNet) -> Option<NetworkChange> {
         let wanted = self.wanted(prefix);
-        let known = match wanted {
-            Some(wanted) => self.announced.insert(prefix, wanted),
+        let route = wanted.and_then(|why| Some((why, self.route(prefix, why)?)));
+        let why = route.as_ref().map(|(why, _)| *why);
+        let known = match why {
+            Some(why) => self.announced.insert(prefix, why),
             None => self.announced.remove(&prefix),
         };
-        match wanted {
-            _ if wanted == known => None,
-            Some(wanted) => Some(NetworkChange::Announce(Box::new(route(prefix, wanted)))),
+        match route {
+            _ if why == known => None,
+            Some((_, route)) => Some(NetworkChange::Announce(Box::new(route))),
             None => Some(NetworkChange::Withdraw(route_key(prefix))),
         }
+    }
+
+    /// Configured prefixes have origin IGP, redistributed ones incomplete and the kernel's metric as MED, as in FRR. The next
+    /// hop is ourselves. `None`: the policy denies it.
+    fn route(&self, prefix: IpNet, why: Announced) -> Option<Route> {
+        let mut attributes = AttributeSet::builder(own_next_hop(prefix));
+        let policy = match why {
+            Announced::Network => {
+                attributes.set_origin(Origin::Igp);
+                None
+            }
+            Announced::Redistributed { source, metric } => {
+                attributes.set_origin(Origin::Incomplete).set_med(metric);
+                self.origination.redistribute.get(&source)?.as_ref()
+            }
+            Announced::Outdated => return None,
+        };
+        let attributes = Arc::new(attributes.build());
+        let attributes = match policy {
+            Some(map) => map.apply(route_ref(prefix), &attributes, self.asn)?,
+            None => attributes,
+        };
+        let attributes = Arc::unwrap_or_clone(attributes);
+        Some(Route { key: route_key(prefix), payload: EvpnPayload::default(), attributes })
     }
 
     fn wanted(&self, prefix: IpNet) -> Option<Announced> {
@@ -142,7 +182,7 @@ impl Networks {
         }
         let Some((metric, Maker::Source(source))) = held else { return None };
         (self.redistributes(source) && is_announceable(prefix))
-            .then_some(Announced::Redistributed { metric })
+            .then_some(Announced::Redistributed { source, metric })
     }
 
     /// The kernel's best route to a prefix: its metric, and who made it. Subnets of interfaces have metric 0, as in FRR.
@@ -155,7 +195,7 @@ impl Networks {
     }
 
     fn redistributes(&self, source: RouteSource) -> bool {
-        self.origination.redistribute.contains(&source)
+        self.origination.redistribute.contains_key(&source)
     }
 
     fn set_link(&mut self, index: Ifindex, up: bool) {
@@ -252,25 +292,18 @@ fn count(counts: &mut HashMap<IpNet, usize>, prefix: IpNet, one_more: bool) {
     }
 }
 
-/// Configured prefixes have origin IGP, redistributed ones incomplete and the kernel's metric as MED, as in FRR. The next
-/// hop is ourselves.
-fn route(prefix: IpNet, why: Announced) -> Route {
-    let mut attributes = AttributeSet::builder(own_next_hop(prefix));
-    match why {
-        Announced::Network => attributes.set_origin(Origin::Igp),
-        Announced::Redistributed { metric } => {
-            attributes.set_origin(Origin::Incomplete).set_med(metric)
-        }
-    };
-    let attributes = attributes.build();
-    Route { key: route_key(prefix), payload: EvpnPayload::default(), attributes }
-}
-
 /// What stands for our own address on each session.
 pub(super) fn own_next_hop(prefix: IpNet) -> NextHop {
     match prefix {
         IpNet::V4(_) => NextHop::V4(Ipv4Addr::UNSPECIFIED),
         IpNet::V6(_) => NextHop::V6 { global: Ipv6Addr::UNSPECIFIED, link_local: None },
+    }
+}
+
+fn route_ref(prefix: IpNet) -> RouteRef<'static> {
+    match prefix {
+        IpNet::V4(prefix) => RouteRef::Ipv4(prefix),
+        IpNet::V6(prefix) => RouteRef::Ipv6(prefix),
     }
 }
 

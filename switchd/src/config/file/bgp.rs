@@ -121,7 +121,7 @@ impl BgpTable {
             networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
             import_check: self.import_check,
             aggregates: check_aggregates(self.aggregate)?,
-            redistribute: check_redistribute(self.redistribute)?,
+            redistribute: check_redistribute(self.redistribute, route_maps)?,
             neighbors,
             bmp_stations: check_stations(self.bmp_station)?,
         })

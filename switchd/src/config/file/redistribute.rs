@@ -1,19 +1,21 @@
 //! `redistribute`, in `[bgp]`, and `[[bgp.redistribute]]`.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::Refusal;
+use super::policy::unknown;
 use super::value::refuse;
-use crate::config::RouteSource;
+use crate::config::{Redistribute, RouteMaps, RouteSource};
 
 /// What to redistribute: a word, or a table.
 #[derive(Deserialize)]
 #[serde(
     untagged,
-    expecting = "\"connected\", \"static\" or \"kernel\", or a table with a `source` that is one of them"
+    expecting = "\"connected\", \"static\" or \"kernel\", or a table with a `source` that is one of them and perhaps a `policy`"
 )]
 pub(super) enum RedistributeValue {
     Word(String),
@@ -24,17 +26,29 @@ pub(super) enum RedistributeValue {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RedistributeTable {
     source: String,
+    policy: Option<String>,
 }
 
 pub(super) fn check_redistribute(
     values: Vec<Spanned<RedistributeValue>>,
-) -> Result<BTreeSet<RouteSource>, Refusal> {
-    let mut sources = BTreeSet::new();
+    route_maps: &RouteMaps,
+) -> Result<Redistribute, Refusal> {
+    let mut sources = BTreeMap::new();
     for value in values {
         let span = value.span();
-        let name = match value.into_inner() {
-            RedistributeValue::Word(source) => source,
-            RedistributeValue::Table(table) => table.source,
+        let (name, policy) = match value.into_inner() {
+            RedistributeValue::Word(source) => (source, None),
+            RedistributeValue::Table(table) => (table.source, table.policy),
+        };
+        let policy = match policy {
+            None => None,
+            Some(name) => match route_maps.get(&name) {
+                Some(map) => Some(Arc::clone(map)),
+                None => {
+                    let name = Spanned::new(span, name);
+                    return Err(unknown("route-map", &name, route_maps.keys()));
+                }
+            },
         };
         let source = match name.as_str() {
             "connected" => RouteSource::Connected,
@@ -47,7 +61,7 @@ pub(super) fn check_redistribute(
                 return Err(refuse(&span, &message));
             }
         };
-        if !sources.insert(source) {
+        if sources.insert(source, policy).is_some() {
             return Err(refuse(&span, &format!("\"{name}\" is redistributed already; remove one")));
         }
     }

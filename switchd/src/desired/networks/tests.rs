@@ -1,3 +1,6 @@
+use bgp::policy::{
+    Action, Condition, Continue, Entry, PrefixList, PrefixRule, RouteCondition, RouteMap, Setting,
+};
 use platform::kernel::{Address, Link, LinkKind, Object, Route as KernelRoute, TABLE_MAIN, Via};
 
 use super::*;
@@ -10,9 +13,9 @@ fn networks(configured: &[&str], import_check: bool, redistribute: &[RouteSource
     let origination = Origination {
         networks: configured.iter().map(|prefix| prefix.parse().unwrap()).collect(),
         import_check,
-        redistribute: redistribute.iter().copied().collect(),
+        redistribute: redistribute.iter().map(|source| (*source, None)).collect(),
     };
-    Networks::new(origination, TABLE_MAIN)
+    Networks::new(origination, Asn(65001), TABLE_MAIN)
 }
 
 fn link(index: Ifindex, up: bool) -> Object {
@@ -163,4 +166,43 @@ fn routes_of_other_tables_and_to_this_machine_itself_are_nobody_elses() {
     assert_eq!(changes(&mut networks), NOTHING);
     tell(&mut networks, &Object::Route(KernelRoute { kind: RouteKind::Blackhole, ..route }));
     assert_eq!(changes(&mut networks), ["+10.1.0.0/16 ? 0"]);
+}
+
+#[test]
+fn a_policy_decides_what_is_redistributed_and_with_which_attributes() {
+    let rule = PrefixRule {
+        sequence: 5,
+        action: Action::Permit,
+        prefix: Some("10.1.0.0/16".parse().unwrap()),
+        ge: None,
+        le: Some(24),
+    };
+    let list = Arc::new(PrefixList::new("LIST".into(), vec![rule]).unwrap());
+    let entry = Entry {
+        sequence: 10,
+        action: Action::Permit,
+        conditions: vec![Condition::Route(RouteCondition::Prefix(list))],
+        settings: vec![Setting::Med(77)],
+        call: None,
+        then: Continue::No,
+    };
+    let map = Arc::new(RouteMap::new("MAP".into(), vec![entry]).unwrap());
+    let origination = Origination {
+        redistribute: [(RouteSource::Static, Some(map))].into(),
+        ..Origination::default()
+    };
+    let mut networks = Networks::new(origination, Asn(65001), TABLE_MAIN);
+    tell(&mut networks, &kernel_route("10.1.2.0/24", 30, STATIC));
+    tell(&mut networks, &kernel_route("10.2.0.0/16", 30, STATIC));
+    assert_eq!(changes(&mut networks), ["+10.1.2.0/24 ? 77"]);
+    // Without the policy, the one is announced anew and the other for the first time.
+    let all = Origination {
+        redistribute: [(RouteSource::Static, None)].into(),
+        ..Origination::default()
+    };
+    let kernel = ["10.1.2.0/24", "10.2.0.0/16"].map(|prefix| kernel_route(prefix, 30, STATIC));
+    networks.reconfigure(all.clone(), kernel.clone().into_iter());
+    assert_eq!(changes(&mut networks), ["+10.1.2.0/24 ? 30", "+10.2.0.0/16 ? 30"]);
+    networks.reconfigure(all, kernel.into_iter());
+    assert_eq!(changes(&mut networks), NOTHING);
 }
