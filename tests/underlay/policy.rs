@@ -83,7 +83,7 @@ fn each_setting_reaches_frr() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
         let frr = Frr::start(&pair.right, FRR)?;
-        let _switch = Switch::start(&pair.left, &config("export = \"export\"", EXPORT))?;
+        let switch = Switch::start(&pair.left, &config("export = \"export\"", EXPORT))?;
         let text = |text: &str| Value::from(text);
         wait_at_frr(
             &frr,
@@ -110,9 +110,46 @@ fn each_setting_reaches_frr() -> Result {
             &[("/nexthops/0/ip", text("10.1.0.77")), ("/atomicAggregate", Value::from(true))],
         )?;
         wait_at_frr(&frr, "fd91::/32", &[("/metric", Value::from(6))])?;
+        let map = ctl(&switch, &["show", "policy", "route-map", "export"])?;
+        ensure!(map.contains("used by 10.1.0.2 ipv4-unicast out"), "{map}");
+        ensure!(map.contains("    extcommunity bandwidth 1000"), "{map}");
         // Denied, and what no entry matches.
         wait_for_none_at_frr(&frr, "10.91.6.0/24")?;
         wait_for_none_at_frr(&frr, "10.91.7.0/24")
+    })
+}
+
+#[test]
+fn policies_change_both_ways_and_no_session_notices() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let frr = Frr::start(&pair.right, FRR)?;
+        let switch = Switch::start(&pair.left, &config("", ""))?;
+        wait_at_frr(&frr, "10.91.1.0/24", &[])?;
+        wait_for_kernel_route(&pair.left, 4, "10.90.9.0/24")?;
+        let (established, opens, refreshes) = session(&frr)?;
+        ensure_eq!(established, Value::from(1), "sessions so far");
+
+        switch.reload(&config("export = \"export\"", EXPORT))?;
+        wait_at_frr(&frr, "10.91.1.0/24", &[("/metric", Value::from(70))])?;
+        wait_for_none_at_frr(&frr, "10.91.6.0/24")?;
+        ensure_eq!(session(&frr)?.2, refreshes, "an export policy asks for nothing");
+
+        switch.reload(&config("import = \"import\"", IMPORT))?;
+        wait_for_no_kernel_route(&pair.left, 4, "10.90.9.0/24")?;
+        wait_at_frr(&frr, "10.91.6.0/24", &[("/metric", Value::Null)])?;
+        let (_, _, asked) = session(&frr)?;
+        ensure!(asked > refreshes, "{asked} requests for routes, {refreshes} before");
+
+        // The same again is no change: nothing is asked for, nothing told.
+        let told = updates(&frr)?;
+        switch.reload(&config("import = \"import\"", &format!("{IMPORT}\n")))?;
+        switch.reload(&config("", ""))?;
+        wait_for_kernel_route(&pair.left, 4, "10.90.9.0/24")?;
+        ensure_eq!(updates(&frr)?, told, "UPDATEs after a change of the import policy only");
+        let (established_now, opens_now, _) = session(&frr)?;
+        ensure_eq!((established_now, opens_now), (established, opens), "sessions and OPENs");
+        Ok(())
     })
 }
 

@@ -14,6 +14,7 @@ mod neighbor;
 mod prefix_list;
 mod route_map;
 mod setting;
+mod show;
 mod worked;
 
 pub use as_path_list::{AsPathList, AsPathListError};
@@ -37,6 +38,15 @@ pub enum Action {
     Permit,
     /// No.
     Deny,
+}
+
+impl std::fmt::Display for Action {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+        })
+    }
 }
 
 #[cfg(test)]

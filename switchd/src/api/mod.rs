@@ -6,6 +6,7 @@ mod fib;
 mod mrt;
 mod neighbor;
 mod offload;
+mod policy;
 mod server;
 pub(crate) mod views;
 

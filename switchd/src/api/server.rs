@@ -11,18 +11,17 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
-use super::clear;
 use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
 use super::proto::{
     BgpNeighbor, BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
     DumpMrtRequest, ExplainRequest, ExplainStep, FibRoute, GetBgpNeighborRequest,
     GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
-    ListConditionsRequest, ListFibRequest, ListMacsRequest, ListOffloadRequest, ListVnisRequest,
-    Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest, ShutdownNeighborReply,
-    ShutdownNeighborRequest, Violation, Vni,
+    ListConditionsRequest, ListFibRequest, ListMacsRequest, ListOffloadRequest,
+    ListRouteMapsRequest, ListVnisRequest, Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest,
+    RouteMap, ShutdownNeighborReply, ShutdownNeighborRequest, Violation, Vni,
 };
-use super::{mrt, neighbor, views};
+use super::{clear, mrt, neighbor, policy, views};
 use crate::config::Bgp;
 use crate::metrics::{Entries, KernelTotals};
 
@@ -147,6 +146,7 @@ impl Switch for Server {
     type ListOffloadStream = Items<OffloadEntry>;
     type CheckStream = Items<Violation>;
     type ExplainStream = Items<ExplainStep>;
+    type ListRouteMapsStream = Items<RouteMap>;
     type ListConditionsStream = Items<Condition>;
 
     async fn get_bgp_summary(
@@ -167,6 +167,14 @@ impl Switch for Server {
             .await
             .map_err(going_down)?;
         Ok(Response::new(views::bgp_summary(&bgp.config, &neighbors, &tables, now)))
+    }
+
+    async fn list_route_maps(
+        &self,
+        _: Request<ListRouteMapsRequest>,
+    ) -> Result<Response<Self::ListRouteMapsStream>, Status> {
+        let neighbors = self.bgp()?.handle.neighbors().await.map_err(going_down)?;
+        Ok(stream(policy::route_maps(&neighbors)))
     }
 
     async fn clear_bgp(

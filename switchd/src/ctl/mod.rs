@@ -8,6 +8,7 @@ mod explain;
 mod fib;
 mod neighbor;
 mod offload;
+mod policy;
 mod table;
 
 use std::path::{Path, PathBuf};
@@ -90,6 +91,9 @@ enum Show {
     /// VNIs, MACs and neighbours of the overlay.
     #[command(subcommand)]
     Evpn(ShowEvpn),
+    /// What neighbours' policies say.
+    #[command(subcommand)]
+    Policy(ShowPolicy),
     /// What is not as it should be, and the command that mends it.
     Conditions(Output),
 }
@@ -150,6 +154,17 @@ enum ShowRoute {
     Bgp {
         /// Only this one.
         prefix: Option<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowPolicy {
+    /// The route maps that neighbours use, or one of them.
+    RouteMap {
+        /// Its name.
+        name: Option<String>,
         #[command(flatten)]
         output: Output,
     },
@@ -295,6 +310,9 @@ async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
                 VniSelection::One(vni) => Some(vni),
             };
             evpn::macs(client, output, vni).await
+        }
+        Show::Policy(ShowPolicy::RouteMap { name, output }) => {
+            policy::route_maps(client, output, name).await
         }
         Show::Conditions(output) => offload::conditions(client, output).await,
     }
