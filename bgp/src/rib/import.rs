@@ -1,10 +1,8 @@
 //! What policy makes of a neighbour's routes before they come into the table, and what it sent where that is something
 //! else.
 
+use std::collections::hash_map::{HashMap, RandomState};
 use std::sync::Arc;
-
-use foldhash::fast::RandomState;
-use hashbrown::HashMap;
 
 use super::RouteFamily;
 use super::peers::{Peers, Source};
@@ -29,6 +27,8 @@ pub(crate) struct Import<F: RouteFamily> {
 type PathKey<F> = (<F as Family>::Key, u32);
 
 /// Routes as they were received, where the policy refused or changed them. All others are in the table as they came.
+///
+/// Another hasher than the tables': hashing a key is inlined there, as long as nobody else does the same.
 type Kept<F> = HashMap<PathKey<F>, (Arc<AttributeSet>, <F as Family>::Payload), RandomState>;
 
 /// All families of one neighbour.

@@ -34,7 +34,7 @@ fn changed_key(known: &Bgp, wanted: &Bgp) -> Option<&'static str> {
         ("[bgp] router-id", known.router_id != wanted.router_id),
         ("[bgp] fib", known.fib != wanted.fib),
         ("[bgp] suppress-fib-pending", known.suppress_fib_pending != wanted.suppress_fib_pending),
-        ("[bgp] multipath", known.multipath != wanted.multipath),
+        ("[bgp] maximum-paths or bestpath-multipath-relax", known.multipath != wanted.multipath),
         ("[bgp] bestpath-bandwidth", known.bestpath_bandwidth != wanted.bestpath_bandwidth),
         ("[[bgp.aggregate]]", known.aggregates != wanted.aggregates),
         ("[bgp] port", known.port != wanted.port),

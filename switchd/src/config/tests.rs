@@ -74,6 +74,22 @@ fn values_that_cannot_be_meant_are_refused_where_they_stand() {
         ("\"l2vpn-evpn\"", "\"evpn\"", "11:29: unknown address family 'evpn'"),
         ("passive = false", "hold-time = 2", "12:13: hold-time is 2 s; it must be 3 to 65535 s"),
         (
+            "fib = true",
+            "maximum-paths = 0",
+            "5:17: maximum-paths is 0; write 1 to 256, where 1 uses",
+        ),
+        (
+            "fib = true",
+            "maximum-paths-ibgp = 257",
+            "5:22: maximum-paths-ibgp is 257; write 1 to 256",
+        ),
+        ("passive = false", "addpath-tx = 0", "12:14: addpath-tx 0 would tell nothing"),
+        (
+            "passive = false",
+            "addpath-tx = \"some\"",
+            "12:14: addpath-tx \"some\" is neither \"all\"",
+        ),
+        (
             "passive = false",
             "local-address = \"2001:db8::1\"",
             "12:17: local-address must be of the same IP version",
@@ -316,5 +332,21 @@ fn metrics_are_off_unless_an_address_is_given() {
         let text = format!("[metrics]\nlisten = \"{wrong}\"\n");
         let message = parse(&text).expect_err("must be refused");
         assert!(message.starts_with("switchd.toml:2:10: listen must be an address"), "{message}");
+    }
+}
+
+#[test]
+fn several_paths_are_used_by_default_and_told_if_that_is_asked_for() {
+    let plain = parse(SMALLEST).expect("accepted").bgp.expect("has bgp");
+    assert_eq!(plain.multipath, Multipath { external: 64, internal: 64, relaxed: false });
+    assert_eq!(plain.neighbors[0].add_path_send, None);
+    for (value, expected) in [
+        ("\"all\"", AddPathSend::All),
+        ("\"best-per-as\"", AddPathSend::BestPerAs),
+        ("3", AddPathSend::Best(3)),
+    ] {
+        let text = SMALLEST.replace("passive = false", &format!("addpath-tx = {value}"));
+        let bgp = parse(&text).expect("accepted").bgp.expect("has bgp");
+        assert_eq!(bgp.neighbors[0].add_path_send, Some(expected));
     }
 }
