@@ -1,8 +1,11 @@
 //! Unnumbered neighbours: links without any address but the link-local ones, found by router advertisements.
 
 use lab::{
-    Lab, LabError, Node, PATIENCE, Result, ensure, ensure_eq, eventually, kernel_view, peers::Frr,
-    ping, switch::Switch,
+    Lab, LabError, Node, PATIENCE, Process, Result, ensure, ensure_eq, eventually,
+    kernel_view::{self, Monitor},
+    peers::Frr,
+    ping,
+    switch::Switch,
 };
 use serde_json::Value;
 
@@ -134,6 +137,23 @@ fn neighbor(summary: &Value, family: &str, name: &str) -> Result<Value> {
     }
 }
 
+fn wait_established(switch: &Switch, name: &str) -> Result {
+    eventually(PATIENCE, || {
+        let peer = neighbor(&switch.show("bgp summary")?, "ipv4Unicast", name)?;
+        ensure!(peer["state"] == "Established", "{name}: {peer}");
+        Ok(())
+    })
+}
+
+fn wait_for_conditions(switch: &Switch, wanted: &[&str]) -> Result {
+    eventually(PATIENCE, || {
+        let found = conditions(switch)?;
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        ensure!(names == wanted, "conditions are {found:?}");
+        Ok(())
+    })
+}
+
 /// The conditions of BGP's interfaces: name and remedy.
 fn conditions(switch: &Switch) -> Result<Vec<(String, String)>> {
     let conditions = switch.show("conditions")?;
@@ -179,5 +199,98 @@ fn routes_of_all_families_travel_both_ways_over_a_link_without_addresses() -> Re
         ensure!(theirs["hostname"].is_string(), "FRR knows our name: {theirs}");
         ensure_eq!(conditions(&switch)?, Vec::new(), "conditions");
         Ok(())
+    })
+}
+
+#[test]
+fn advertisements_have_hop_limit_255_and_two_links_share_the_load() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab, &["up0", "up1"])?;
+        let capture = Process::start(
+            &pair.right,
+            "tcpdump",
+            &[
+                "tcpdump",
+                "-vlni",
+                "up0",
+                "-Q",
+                "in",
+                "icmp6 and (ip6[40] == 133 or ip6[40] == 134)",
+            ],
+        )?;
+        eventually(PATIENCE, || {
+            ensure!(capture.output()?.contains("listening on"), "tcpdump does not listen");
+            Ok(())
+        })?;
+        let _frr = Frr::start(&pair.right, &frr(2, &["up0", "up1"]))?;
+        let config = switchd(1, &["up0", "up1"]);
+        let _switch = Switch::start(&pair.left, &config)?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0", "up1"])?;
+        wait_for_route(&pair.right, 6, "fd00::1", &["up0", "up1"])?;
+        eventually(PATIENCE, || {
+            let seen = capture.output()?;
+            for kind in ["router advertisement", "router solicitation"] {
+                ensure!(seen.contains(kind), "no {kind} in {seen}");
+            }
+            ensure!(seen.contains("hlim 255") && !seen.contains("bad icmp6"), "{seen}");
+            Ok(())
+        })?;
+        // One of the links fails: what remains carries all.
+        pair.right.run("ip link set up1 down")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])?;
+        ping::reaches_as(&pair.left, "10.0.0.1", "10.0.0.2", PATIENCE)?;
+        pair.right.run("ip link set up1 up")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0", "up1"])
+    })
+}
+
+#[test]
+fn a_session_survives_kill_9_and_a_neighbour_with_another_mac_is_found_again() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab, &["up0"])?;
+        let frr = Frr::start(&pair.right, &frr(2, &["up0"]))?;
+        let mut switch = Switch::start(&pair.left, &switchd(1, &["up0"]))?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])?;
+        wait_for_route(&pair.right, 4, "10.0.0.1", &["up0"])?;
+        let theirs = Monitor::routes(&pair.right)?;
+        switch.kill9()?;
+        switch.restart()?;
+        wait_established(&switch, "up0")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])?;
+        let peer = neighbor(&frr.show("bgp summary")?, "ipv4Unicast", "up0")?;
+        ensure_eq!(peer["connectionsEstablished"], Value::from(1), "FRR has noticed: {peer}");
+        ensure_eq!(theirs.changes("bgp")?, Vec::<String>::new(), "changes in FRR's kernel");
+        // Another MAC is another link-local address.
+        pair.right.run("ip link set up0 down address 02:00:00:00:00:99")?;
+        pair.right.run("ip link set up0 up")?;
+        eventually(PATIENCE, || {
+            let route = pair.left.run("ip -4 route show 10.0.0.2")?;
+            ensure!(route.contains("fe80::ff:fe00:99"), "not by the new address: {route}");
+            Ok(())
+        })?;
+        ping::reaches_as(&pair.left, "10.0.0.1", "10.0.0.2", PATIENCE)
+    })
+}
+
+#[test]
+fn what_keeps_an_interface_from_having_a_session_is_named_and_mended_by_the_command_given() -> Result
+{
+    Lab::run(|lab| {
+        let pair = Pair::build(lab, &[])?;
+        let _frr = Frr::start(&pair.right, &frr(2, &["up0"]))?;
+        let switch = Switch::start(&pair.left, &switchd(1, &["up0"]))?;
+        wait_for_conditions(&switch, &["bgp-interface-missing"])?;
+        pair.left.run("sysctl -qw net.ipv6.conf.default.addr_gen_mode=1")?;
+        lab.link(&pair.left, "up0", &pair.right, "up0")?;
+        wait_for_conditions(&switch, &["bgp-interface-no-link-local"])?;
+        pair.left.run("ip link set up0 down")?;
+        wait_for_conditions(&switch, &["bgp-interface-down"])?;
+        for name in ["bgp-interface-down", "bgp-interface-no-link-local"] {
+            wait_for_conditions(&switch, &[name])?;
+            let (_, remedy) = conditions(&switch)?.remove(0);
+            pair.left.run(&remedy)?;
+        }
+        wait_established(&switch, "up0")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])
     })
 }
