@@ -92,6 +92,8 @@ fn print(event: &Event) {
         Event::SessionDown { address, reason, routes_kept, .. } => {
             println!("{address} down: {reason}{}", if *routes_kept { ", routes kept" } else { "" });
         }
+        // No neighbour of ours has BFD.
+        Event::Bfd { .. } => {}
         Event::EndOfRib { family, .. } => println!("end of {family}"),
         Event::Converged { family } => println!("{family} converged"),
         Event::BestPath(best) => match &best.best {

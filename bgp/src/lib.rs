@@ -9,6 +9,7 @@
 //! | `session` | one neighbour's state machine: OPEN, timers, collisions | routes |
 //! | `rib` | tables of all families, best path, what each neighbour is told | sessions, transport |
 //! | [`speaker`] | sessions and tables behind `handle_*` and `poll_*`; graceful restart | sockets, the clock |
+//! | [`bfd`] | BFD sessions and their packets | BGP, sockets, the clock |
 //! | [`mrt`] | the tables as a dump that other tools read | how they are kept |
 //! | [`net`] | moves the bytes and keeps the time, on tokio; the only I/O (feature `net`) | what the bytes mean |
 //!
@@ -43,6 +44,8 @@
 //! | 9251, 9572 and others | EVPN routes of other types relayed unchanged | yes | `tests/evpn.rs` |
 //! | 9136 | EVPN type 5 carried | yes | `wire` |
 //! | 6396 | MRT dump of the tables | yes | `tests/mrt.rs`, `tests::underlay mrt` |
+//! | 5880, 5881, 5883 | BFD, single and multihop; no authentication, no echo ([`bfd`]) | yes | `bfd`, `tests::underlay bfd` |
+//! | 5882, 9384 | BFD down ends a session and takes its routes; a peer's AdminDown does not | yes | `tests/bfd.rs`, `tests::underlay bfd` |
 //! | 7606 | discard, treat-as-withdraw, reset: `docs/rfc7606.md` | yes | `tests/rfc7606.rs`, `wire` |
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
 //! | 7999 | BLACKHOLE goes no further than our AS; traffic is not dropped | partly | `tests/paths.rs` |
@@ -69,6 +72,7 @@
 //! ([`speaker::Multipath`], `tests/multipath.rs`); what the link bandwidth community (draft-ietf-idr-link-bandwidth) makes of
 //! their shares is up to who installs them.
 
+pub mod bfd;
 mod bmp;
 pub mod discovery;
 pub mod mrt;

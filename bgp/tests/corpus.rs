@@ -24,6 +24,7 @@ fn check(target: &str, check: fn(&[u8])) {
 #[test]
 fn every_input_of_the_corpus_passes_its_check() {
     check("discovery", checks::discovery);
+    check("bfd", checks::bfd);
     check("message", checks::message);
     check("open", checks::open);
     check("update", checks::update);

@@ -229,7 +229,10 @@ impl Core {
                     self.undecided.remove(&family);
                 }
                 // The engine has logged these; nothing here follows from them.
-                Event::SessionUp { .. } | Event::SessionDown { .. } | Event::EndOfRib { .. } => {}
+                Event::SessionUp { .. }
+                | Event::SessionDown { .. }
+                | Event::Bfd { .. }
+                | Event::EndOfRib { .. } => {}
             }
         }
         self.settle();

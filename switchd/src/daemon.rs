@@ -29,6 +29,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::reload::Running;
 use crate::api::{self, Access, BgpAccess, Query, Reload, SocketError, views};
+use crate::bfd;
 use crate::config::{Bgp, Config, Neighbor, Peer};
 use crate::core::{Core, FAMILIES, Originations, has_leftovers};
 use crate::hardware;
@@ -40,6 +41,9 @@ use crate::unnumbered::usable;
 /// Messages that may wait in a channel: enough to ride out a burst, few enough to bound memory. A full channel stops the
 /// reader of the kernel, and then the kernel tells us of the overrun.
 const QUEUE: usize = 1024;
+
+/// How long BFD goes on without us where BGP has no hold time: as long as the keeper.
+const FOREVER: Duration = Duration::from_secs(180);
 
 /// Why the daemon cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -167,15 +171,10 @@ pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), Daemo
     }
     .map_or_else(|| (None, mpsc::channel(1).1), |(told, seen)| (Some(told), seen));
     let (queries, mut asked) = mpsc::channel::<Query>(QUEUE);
+    let bfd = start_bfd(&config, bgp.as_ref(), journal.is_some(), socket);
     let (reload, mut reloads) = mpsc::channel::<Reload>(1);
-    let access = Access {
-        core: queries.clone(),
-        reload,
-        bgp: bgp
-            .clone()
-            .zip(config.bgp.clone())
-            .map(|(handle, config)| BgpAccess { handle, config: Arc::new(config) }),
-    };
+    let bgp_access = access_to_bgp(&config, bgp.as_ref(), bfd.as_ref());
+    let access = Access { core: queries.clone(), reload, bgp: bgp_access };
     let mut running = Running::start(config, file.to_owned(), bgp.clone(), queries).await?;
     tokio::spawn(serve_api(listener, access));
     tracing::info!(socket = %socket.display(), bgp = bgp.is_some(), restarting, "switchd is running");
@@ -188,7 +187,7 @@ pub async fn run(config: Config, file: &Path, socket: &Path) -> Result<(), Daemo
             _ = terminate.recv() => break,
             _ = interrupt.recv() => break,
             Some(event) = from_kernel.recv() => handle_kernel(&mut core, event)?,
-            Some(events) = bgp_events.recv() => core.handle_bgp(events),
+            Some(events) = bgp_events.recv() => handle_bgp(&mut core, bfd.as_ref(), events),
             _ = hangup.recv() => drop(reread(&mut running, &mut core).await),
             Some(reply) = reloads.recv() => drop(reply.send(reread(&mut running, &mut core).await)),
             Some(sighting) = sightings.recv() => core.handle_sighting(sighting),
@@ -267,6 +266,50 @@ async fn act(
     }
     if let Some(bgp) = bgp {
         let _ = bgp.report_fib(core.poll_fib_reports(Instant::now())).await;
+    }
+}
+
+/// What BGP asks of BFD, and then what it tells the core.
+fn handle_bgp(core: &mut Core, bfd: Option<&bfd::Client>, events: Vec<bgp::speaker::Event>) {
+    for event in &events {
+        if let (bgp::speaker::Event::Bfd { neighbor, request }, Some(bfd)) = (event, bfd) {
+            bfd.request(*neighbor, request.clone());
+        }
+    }
+    core.handle_bgp(events);
+}
+
+fn access_to_bgp(
+    config: &Config,
+    bgp: Option<&bgp::net::Handle>,
+    bfd: Option<&bfd::Client>,
+) -> Option<BgpAccess> {
+    let config = Arc::new(config.bgp.clone()?);
+    Some(BgpAccess { handle: bgp?.clone(), config, bfd: bfd?.table() })
+}
+
+/// The way to BFD, which begins to work when BGP asks for the first session.
+fn start_bfd(
+    config: &Config,
+    bgp: Option<&bgp::net::Handle>,
+    has_keeper: bool,
+    socket: &Path,
+) -> Option<bfd::Client> {
+    let (bgp, config) = bgp.zip(config.bgp.as_ref())?;
+    let linger = bfd_linger(config, has_keeper);
+    Some(bfd::Client::spawn(bgp.clone(), socket.with_added_extension("bfd"), linger))
+}
+
+/// How long BFD goes on without us: as long as the keeper holds the sessions that it watches.
+fn bfd_linger(config: &Bgp, has_keeper: bool) -> Duration {
+    if !has_keeper {
+        return Duration::ZERO;
+    }
+    let hold_times = config.neighbors.iter().filter(|neighbor| neighbor.bfd.is_some());
+    let shortest = hold_times.map(|neighbor| neighbor.hold_time.unwrap_or(config.hold_time)).min();
+    match shortest {
+        None | Some(0) => FOREVER,
+        Some(seconds) => Duration::from_secs(seconds.into()),
     }
 }
 
@@ -435,6 +478,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor, model: &Model) -> Neighbor
         hold_time: Some(neighbor.hold_time.unwrap_or(config.hold_time)),
         connect_retry: Some(neighbor.connect_retry.unwrap_or(config.connect_retry)),
         shutdown: neighbor.shutdown.clone(),
+        bfd: neighbor.bfd,
         distance: neighbor.distance,
         auth: neighbor.password.clone().map(Auth::Md5),
         next_hop_self: neighbor.next_hop_self,

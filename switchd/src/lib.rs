@@ -17,6 +17,7 @@
 //! | [`demo`] | `switchd demo`: the main job on real packets |
 
 pub mod api;
+pub mod bfd;
 pub mod check;
 pub mod config;
 pub mod core;

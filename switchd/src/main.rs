@@ -10,7 +10,7 @@ use platform::asic::KernelVersion;
 use switchd::api::DEFAULT_SOCKET;
 use switchd::check::{self, Request};
 use switchd::config::Config;
-use switchd::{daemon, demo, keeper};
+use switchd::{bfd, daemon, demo, keeper};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -60,6 +60,13 @@ enum Command {
         #[arg(long)]
         socket: PathBuf,
     },
+    /// Run BFD while switchd works or restarts. switchd starts it itself.
+    #[command(hide = true)]
+    Bfd {
+        /// Where switchd finds it.
+        #[arg(long)]
+        socket: PathBuf,
+    },
     /// Show the main job: a fabric in network namespaces, two tenants, real pings. Needs root; cleans up after itself.
     Demo {
         /// Print the figures as one JSON object.
@@ -77,6 +84,7 @@ fn main() -> ExitCode {
         }
         Some(Command::Demo { json }) => demo::run(json).map_err(|error| error.to_string()),
         Some(Command::Keeper { socket }) => keeper::run(&socket).map_err(|error| error.to_string()),
+        Some(Command::Bfd { socket }) => bfd::run(&socket).map_err(|error| error.to_string()),
         None => run(&arguments.config, &arguments.socket),
     };
     match outcome {

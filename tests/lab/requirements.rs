@@ -31,7 +31,7 @@ fn find(program: &str) -> Option<PathBuf> {
 
 fn package_of(program: &str) -> &'static str {
     match program {
-        "zebra" | "bgpd" | "vtysh" => "frr",
+        "zebra" | "bgpd" | "bfdd" | "vtysh" => "frr",
         "bird" | "birdc" => "bird2",
         "gobgp" | "gobgpd" => "gobgpd",
         "ping" => "iputils-ping",
@@ -39,6 +39,7 @@ fn package_of(program: &str) -> &'static str {
         "setpriv" => "util-linux",
         "devlink" => "iproute2",
         "ethtool" => "ethtool",
+        "python3" => "python3",
         _ => "iproute2",
     }
 }

@@ -1,6 +1,7 @@
 //! The underlay against BIRD, FRR and GoBGP: plain IPv4 and IPv6 unicast, one session for each family.
 
 mod add_path;
+mod bfd;
 mod bird;
 mod bmp;
 mod distance;

@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
+use bgp::bfd::ControlPacket;
 use bgp::discovery::{Message as RouterMessage, Packet};
 use bgp::types::{Asn, EthernetSegmentId, Label, MacAddr, RouteDistinguisher, RouterId};
 use bgp::wire::{
@@ -27,6 +28,13 @@ pub fn message(data: &[u8]) {
             MessageType::RouteRefresh => route_refresh(frame.body),
         }
         rest = &rest[frame.len..];
+    }
+}
+
+/// A BFD control packet.
+pub fn bfd(data: &[u8]) {
+    if let Ok(packet) = ControlPacket::decode(data) {
+        assert_eq!(ControlPacket::decode(&packet.encode()), Ok(packet));
     }
 }
 

@@ -8,7 +8,10 @@ use nix::ifaddrs::{InterfaceAddress, getifaddrs};
 use nix::sys::socket::SockaddrStorage;
 
 /// Whether some interface has a prefix, or a peer, with this address. Link-local addresses are on their link.
-pub(super) fn is_on_link(address: IpAddr) -> io::Result<bool> {
+///
+/// # Errors
+/// The interfaces cannot be listed.
+pub fn is_on_link(address: IpAddr) -> io::Result<bool> {
     if let IpAddr::V6(address) = address
         && address.is_unicast_link_local()
     {

@@ -6,6 +6,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "the one place of the engine that reads the clock")]
 
+pub mod bfd;
 mod connection;
 pub mod discovery;
 mod driver;
@@ -29,6 +30,7 @@ use crate::speaker::{
 };
 use crate::types::AfiSafi;
 use driver::{Driver, Input};
+pub use interfaces::is_on_link;
 pub use keep::{KeptSession, SessionKeeper};
 
 /// Calls on their way to the speaker.

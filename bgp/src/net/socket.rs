@@ -19,7 +19,7 @@ const BACKLOG: i32 = 128;
 /// The kernel doubles it, for its own bookkeeping.
 const RECEIVE_BUFFER: usize = 1024 * 1024;
 /// Internetwork control (CS6), as routers mark their own traffic.
-const TRAFFIC_CLASS: u32 = 0xc0;
+pub(super) const TRAFFIC_CLASS: u32 = 0xc0;
 
 pub(super) fn listen(address: SocketAddr, signers: &[Signer]) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;

@@ -388,6 +388,14 @@ impl Session {
         }
     }
 
+    /// The connection that routes flow on, if they do.
+    pub(crate) fn established_connection(&self) -> Option<ConnectionId> {
+        match &self.state {
+            State::Established { current, .. } => Some(current.connection.id),
+            _ => None,
+        }
+    }
+
     pub(crate) fn last_error(&self) -> Option<&DownReason> {
         self.last_error.as_ref()
     }

@@ -17,7 +17,7 @@ impl Jitter {
         Self(seed)
     }
 
-    fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -33,7 +33,13 @@ impl Jitter {
 
     /// 75 to 100 per cent of `full` (RFC 4271 §10).
     pub(crate) fn apply(&mut self, full: Duration) -> Duration {
-        let per_mille = u32::try_from(750 + self.next() % 251).unwrap_or(1000);
+        self.apply_up_to(1000, full)
+    }
+
+    /// 75 per cent of `full` to this part of it, in thousandths.
+    pub(crate) fn apply_up_to(&mut self, most: u32, full: Duration) -> Duration {
+        let range = u64::from(most.saturating_sub(750)) + 1;
+        let per_mille = u32::try_from(750 + self.next() % range).unwrap_or(most);
         full * per_mille / 1000
     }
 }

@@ -92,6 +92,7 @@ impl Speaker {
         let as_it_is = NeighborConfig {
             shutdown: known.shutdown.clone(),
             policy: known.policy.clone(),
+            bfd: known.bfd,
             next_hop_self: known.next_hop_self,
             next_hop_unchanged: known.next_hop_unchanged,
             as_path_unchanged: known.as_path_unchanged,
@@ -122,6 +123,9 @@ impl Speaker {
         });
         if wanted.auth != known.auth {
             self.authenticate(id.0);
+        }
+        if wanted.bfd != known.bfd {
+            self.change_bfd(id.0);
         }
         if wanted.policy != known.policy {
             self.set_policies([(id, wanted.policy)]);

@@ -3,8 +3,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
-use super::MaximumPrefix;
 use super::transport::{Auth, Distance};
+use super::{BfdConfig, MaximumPrefix};
 use crate::policy::NeighborPolicy;
 use crate::rib::RemovePrivateAs;
 use crate::rib::{AddPathSend, Multipath};
@@ -212,6 +212,8 @@ pub struct NeighborConfig {
     pub add_path_receive: bool,
     /// Tell it several paths of a destination, in all its families.
     pub add_path_send: Option<AddPathSend>,
+    /// Watch the path to it by BFD.
+    pub bfd: Option<BfdConfig>,
     /// Administratively down; the text is for the neighbour's operator (RFC 9003), and may be empty.
     pub shutdown: Option<String>,
 }
@@ -250,6 +252,7 @@ impl NeighborConfig {
             auth: None,
             add_path_receive: false,
             add_path_send: None,
+            bfd: None,
             shutdown: None,
         }
     }

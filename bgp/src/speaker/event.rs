@@ -6,7 +6,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use super::transport::{Auth, Transport};
-use super::{ConnectionId, NeighborId, SavedSession};
+use super::{BfdRequest, ConnectionId, NeighborId, SavedSession};
 use crate::rib::{FibToken, RouteKey};
 use crate::session::DownReason;
 use crate::session::negotiate::Negotiated;
@@ -74,6 +74,13 @@ pub enum Event {
         reason: DownReason,
         /// The neighbour's routes are kept until it is back, or too late (RFC 4724).
         routes_kept: bool,
+    },
+    /// BFD is wanted for a neighbour, or no longer: see [`super::Speaker::handle_bfd`].
+    Bfd {
+        /// For whom.
+        neighbor: NeighborId,
+        /// What is wanted.
+        request: BfdRequest,
     },
     /// The neighbour has sent all it has.
     EndOfRib {

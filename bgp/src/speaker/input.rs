@@ -332,6 +332,7 @@ impl Speaker {
         self.begin_routes(index, &negotiated, mark, now);
         let neighbor = NeighborId(index);
         self.events.push_back(Event::SessionUp { neighbor, address, negotiated });
+        self.start_bfd(index);
         self.check_deferral();
     }
 
@@ -472,7 +473,7 @@ impl Speaker {
 }
 
 /// The interface that a link-local address belongs to; 0 for others.
-fn scope_id(address: SocketAddr) -> u32 {
+pub(super) fn scope_id(address: SocketAddr) -> u32 {
     match address {
         SocketAddr::V6(address) if address.ip().is_unicast_link_local() => address.scope_id(),
         _ => 0,

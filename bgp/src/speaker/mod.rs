@@ -4,6 +4,7 @@
 //! send on which connection, and when to call again. Nothing is written before a connection can take it:
 //! [`Speaker::poll_transmit`] makes UPDATEs from what is best at that moment.
 
+mod bfd;
 mod change;
 pub(crate) mod config;
 mod event;
@@ -45,6 +46,7 @@ pub use crate::rib::{
 };
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
+pub use bfd::{BfdConfig, BfdReport, BfdRequest};
 pub use change::NeighborChange;
 pub use config::{
     AllowOwnAs, GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig,
@@ -204,6 +206,7 @@ impl Speaker {
     }
 
     fn end_neighbor(&mut self, id: NeighborId, reason: CeaseReason, now: Instant) {
+        self.stop_bfd(id.0);
         self.with_session(id.0, now, |session| session.stop(reason, None));
         self.forget_routes(id.0);
         if let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize)
@@ -219,6 +222,7 @@ impl Speaker {
 
     /// Takes a neighbour down until [`Self::enable_neighbor`]; the text is shown to its operator (RFC 9003).
     pub fn disable_neighbor(&mut self, id: NeighborId, text: Option<&str>, now: Instant) {
+        self.stop_bfd(id.0);
         self.with_session(id.0, now, |session| {
             session.stop(CeaseReason::AdministrativeShutdown, text)
         });

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
 use super::mrai::Mrai;
+use crate::bfd::SessionState;
 use crate::rib::import::Imports;
 use crate::session::Session;
 use crate::session::timers::Jitter;
@@ -30,6 +31,8 @@ pub(super) struct Neighbor {
     pub(super) limit_log: LimitLog,
     /// When it may be told of changes.
     pub(super) mrai: Mrai,
+    /// Where its BFD session stands, if there is one.
+    pub(super) bfd: Option<SessionState>,
     pub(super) counters: Counters,
 }
 
@@ -79,6 +82,7 @@ impl Neighbor {
             asked: Asked::default(),
             over_limit: None,
             limit_log: LimitLog::default(),
+            bfd: None,
             counters: Counters::default(),
         }
     }

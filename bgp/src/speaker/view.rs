@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::neighbor::Neighbor;
 use super::output::path_source;
 use super::{NeighborConfig, NeighborId, PathSource, Speaker};
+use crate::bfd;
 use crate::mrt::DumpPeer;
 use crate::policy::Policy;
 use crate::rib::peers::{Peers, Source};
@@ -30,6 +31,8 @@ pub struct NeighborSummary {
     pub shutdown: bool,
     /// The family of which it sent more than it may: so the session is down until it rests no more, or is reset.
     pub over_limit: Option<AfiSafi>,
+    /// Where its BFD session stands, if there is one.
+    pub bfd: Option<bfd::SessionState>,
     /// What both sides agreed on, while routes flow.
     pub negotiated: Option<Arc<Negotiated>>,
     /// Our and its end of the connection, while routes flow.
@@ -135,6 +138,7 @@ impl Speaker {
                     state: neighbor.session.state(),
                     shutdown: neighbor.session.is_stopped() && neighbor.over_limit.is_none(),
                     over_limit: neighbor.over_limit,
+                    bfd: neighbor.bfd,
                     negotiated: established.map(|(negotiated, ..)| Arc::clone(negotiated)),
                     addresses: established.map(|(_, local, remote, _)| (local, remote)),
                     established_since: established.map(|(.., since)| since),

@@ -1,5 +1,6 @@
 //! The gRPC API over a unix socket: the server, its views, and how a client connects.
 
+mod bfd;
 mod clear;
 mod explain;
 mod fib;

@@ -11,8 +11,10 @@ use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt as _};
 use tonic::{Request, Response, Status};
 
+use super::bfd;
 use super::explain::{self, Subject};
 use super::proto::switch_server::{Switch, SwitchServer};
+use super::proto::{BfdPeer, ListBfdPeersRequest};
 use super::proto::{
     BgpNeighbor, BgpRoute, BgpSummary, CheckRequest, ClearBgpRequest, ClearBgpResponse, Condition,
     DumpMrtRequest, ExplainRequest, ExplainStep, FibRoute, GetBgpNeighborRequest,
@@ -82,6 +84,8 @@ pub struct BgpAccess {
     pub handle: bgp::net::Handle,
     /// Its configuration.
     pub config: Arc<Bgp>,
+    /// Its BFD sessions.
+    pub bfd: crate::bfd::Table,
 }
 
 struct Server(Access);
@@ -140,6 +144,7 @@ impl Server {
 impl Switch for Server {
     type ListBgpRoutesStream = Items<BgpRoute>;
     type DumpMrtStream = Items<MrtChunk>;
+    type ListBfdPeersStream = Items<BfdPeer>;
     type ListFibStream = Items<FibRoute>;
     type ListVnisStream = Items<Vni>;
     type ListMacsStream = Items<Mac>;
@@ -255,6 +260,14 @@ impl Switch for Server {
         let family = parse_family(&request.into_inner().family)?;
         let routes = self.bgp()?.handle.routes(family).await.map_err(going_down)?;
         Ok(stream(views::bgp_routes(routes)))
+    }
+
+    async fn list_bfd_peers(
+        &self,
+        _: Request<ListBfdPeersRequest>,
+    ) -> Result<Response<Self::ListBfdPeersStream>, Status> {
+        let sessions = self.0.bgp.as_ref().map(|bgp| bgp.bfd.sessions()).unwrap_or_default();
+        Ok(stream(bfd::peers(&sessions)))
     }
 
     async fn dump_mrt(

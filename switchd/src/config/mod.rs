@@ -112,6 +112,8 @@ pub struct Neighbor {
     pub shutdown: Option<String>,
     /// How far away it may be.
     pub distance: Distance,
+    /// Watch the path to it by BFD.
+    pub bfd: Option<BfdConfig>,
     /// The key of TCP MD5 signatures.
     pub password: Option<Secret>,
     /// Announce iBGP routes with ourselves as next hop.
@@ -183,7 +185,7 @@ impl fmt::Display for Peer {
     }
 }
 
-pub use bgp::speaker::{Distance, RemoteAs, Secret};
+pub use bgp::speaker::{BfdConfig, Distance, RemoteAs, Secret};
 
 /// A prefix that is announced while BGP has a route inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! `switchctl`: a client of the API and nothing else. Words and JSON keys are those of FRR's vtysh where it has them.
 
+mod bfd;
 mod bgp;
 mod check;
 mod dump;
@@ -88,6 +89,9 @@ enum Show {
     /// IPv6 routes in the kernel.
     #[command(subcommand)]
     Ipv6(ShowIp),
+    /// BFD sessions.
+    #[command(subcommand)]
+    Bfd(ShowBfd),
     /// VNIs, MACs and neighbours of the overlay.
     #[command(subcommand)]
     Evpn(ShowEvpn),
@@ -118,6 +122,12 @@ enum ShowBgp {
     /// The IPv6 table.
     #[command(subcommand)]
     Ipv6(ShowUnicast),
+}
+
+#[derive(Debug, Subcommand)]
+enum ShowBfd {
+    /// All sessions.
+    Peers(Output),
 }
 
 #[derive(Debug, Subcommand)]
@@ -303,6 +313,7 @@ async fn show(client: &mut Client, what: Show) -> Result<String, CtlError> {
         Show::Ipv6(ShowIp::Route(ShowRoute::Bgp { prefix, output })) => {
             fib::routes(client, output, true, prefix).await
         }
+        Show::Bfd(ShowBfd::Peers(output)) => bfd::peers(client, output).await,
         Show::Evpn(ShowEvpn::Vni(output)) => evpn::vnis(client, output).await,
         Show::Evpn(ShowEvpn::Mac(ShowMac::Vni { vni, output })) => {
             let vni = match vni {

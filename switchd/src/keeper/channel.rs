@@ -15,13 +15,13 @@ use super::protocol::MAX_MESSAGE;
 
 /// What one recvmsg brought.
 #[derive(Debug)]
-pub(super) struct Packet {
-    pub(super) bytes: Vec<u8>,
-    pub(super) descriptor: Option<OwnedFd>,
+pub(crate) struct Packet {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) descriptor: Option<OwnedFd>,
 }
 
 /// Sends one packet, whole or not at all.
-pub(super) fn send(
+pub(crate) fn send(
     socket: impl AsFd,
     bytes: &[u8],
     descriptor: Option<BorrowedFd<'_>>,
@@ -43,7 +43,7 @@ pub(super) fn send(
 /// Receives one packet. None: the other end is gone.
 ///
 /// A packet longer than any message comes cut to one byte more than the longest, which no decoder accepts.
-pub(super) fn receive(socket: impl AsFd, flags: RecvFlags) -> Result<Option<Packet>, Errno> {
+pub(crate) fn receive(socket: impl AsFd, flags: RecvFlags) -> Result<Option<Packet>, Errno> {
     let mut bytes = vec![0; MAX_MESSAGE + 1];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -69,7 +69,7 @@ pub(super) fn receive(socket: impl AsFd, flags: RecvFlags) -> Result<Option<Pack
 }
 
 /// Only processes of the same user may hand over or take sockets.
-pub(super) fn refuse_strangers(socket: impl AsFd) -> Result<(), KeeperError> {
+pub(crate) fn refuse_strangers(socket: impl AsFd) -> Result<(), KeeperError> {
     let peer =
         sockopt::socket_peercred(socket).map_err(|error| KeeperError::System(error.into()))?;
     if peer.uid == rustix::process::geteuid() {

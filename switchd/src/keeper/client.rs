@@ -86,16 +86,7 @@ impl Keeper {
     }
 
     fn try_once(path: &Path, program: &Path) -> Result<(Self, Vec<KeptSession>), KeeperError> {
-        let fail = |error: Errno| KeeperError::Connect { path: path.into(), source: error.into() };
-        let (connection, child) = match connect(path) {
-            Ok(connection) => (connection, None),
-            Err(Errno::NOENT | Errno::CONNREFUSED) => {
-                let child = start(path, program)?;
-                (connect(path).map_err(fail)?, Some(child))
-            }
-            Err(error) => return Err(fail(error)),
-        };
-        channel::refuse_strangers(&connection)?;
+        let (connection, child) = reach(path, program, "keeper")?;
         let kept = take(&connection)?;
         Ok((Self { connection: Some(connection), child }, kept))
     }
@@ -124,6 +115,25 @@ impl Keeper {
     }
 }
 
+/// Connects to the process at `path`, after starting `program ROLE --socket PATH` if there is none.
+pub(crate) fn reach(
+    path: &Path,
+    program: &Path,
+    role: &'static str,
+) -> Result<(OwnedFd, Option<Child>), KeeperError> {
+    let fail = |error: Errno| KeeperError::Connect { path: path.into(), source: error.into() };
+    let (connection, child) = match connect(path) {
+        Ok(connection) => (connection, None),
+        Err(Errno::NOENT | Errno::CONNREFUSED) => {
+            let child = start(path, program, role)?;
+            (connect(path).map_err(fail)?, Some(child))
+        }
+        Err(error) => return Err(fail(error)),
+    };
+    channel::refuse_strangers(&connection)?;
+    Ok((connection, child))
+}
+
 fn connect(path: &Path) -> Result<OwnedFd, Errno> {
     let socket = rustix::net::socket_with(
         AddressFamily::UNIX,
@@ -136,11 +146,11 @@ fn connect(path: &Path) -> Result<OwnedFd, Errno> {
     Ok(socket)
 }
 
-/// Starts the keeper and returns when it listens.
-fn start(path: &Path, program: &Path) -> Result<Child, KeeperError> {
-    let fail = |source: io::Error| KeeperError::Start { program: program.into(), source };
+/// Starts the process and returns when it listens.
+fn start(path: &Path, program: &Path, role: &'static str) -> Result<Child, KeeperError> {
+    let fail = |source: io::Error| KeeperError::Start { role, program: program.into(), source };
     let mut child = Command::new(program)
-        .arg("keeper")
+        .arg(role)
         .arg("--socket")
         .arg(path)
         .stdin(Stdio::null())
@@ -150,7 +160,7 @@ fn start(path: &Path, program: &Path) -> Result<Child, KeeperError> {
     let Some(mut stdout) = child.stdout.take() else {
         return Err(fail(io::ErrorKind::BrokenPipe.into()));
     };
-    // The keeper says a line when it listens; if it cannot, it exits, and the pipe ends.
+    // It says a line when it listens; if it cannot, it exits, and the pipe ends.
     let mut first = [0];
     let said = wait_readable(&stdout).and_then(|()| stdout.read(&mut first));
     match said {

@@ -10,11 +10,11 @@
 //!
 //! Losing the keeper costs a daemon nothing but the next crash: the daemon holds its own descriptors.
 
-mod channel;
-mod client;
+pub(crate) mod channel;
+pub(crate) mod client;
 mod holdings;
 mod protocol;
-mod server;
+pub(crate) mod server;
 mod sessions;
 #[cfg(test)]
 mod tests;
@@ -26,7 +26,7 @@ pub use client::{Keeper, KeptSession};
 pub use protocol::{MAX_STATE, ProtocolError};
 pub use server::run;
 
-/// What can go wrong between the daemon and its keeper.
+/// What can go wrong between the daemon and its keeper, or another process that outlives it.
 #[derive(Debug, thiserror::Error)]
 pub enum KeeperError {
     /// The keeper cannot listen where it was told to.
@@ -37,27 +37,29 @@ pub enum KeeperError {
         /// Why not.
         source: io::Error,
     },
-    /// Another process is already the keeper of this path.
-    #[error("another keeper listens on {}", .0.display())]
+    /// Another process listens on this path already.
+    #[error("another process of switchd listens on {}", .0.display())]
     Running(PathBuf),
-    /// The daemon cannot reach the keeper's socket.
-    #[error("cannot connect to the keeper at {}: {source}", path.display())]
+    /// The daemon cannot reach the process's socket.
+    #[error("cannot connect to {}: {source}", path.display())]
     Connect {
         /// The socket's path.
         path: PathBuf,
         /// Why not.
         source: io::Error,
     },
-    /// The keeper process cannot be started.
-    #[error("cannot start {} as keeper: {source}", program.display())]
+    /// The process cannot be started.
+    #[error("cannot start {} {role}: {source}", program.display())]
     Start {
-        /// The program that was to be the keeper.
+        /// What it was to be: `keeper` or `bfd`.
+        role: &'static str,
+        /// The program.
         program: PathBuf,
         /// Why not.
         source: io::Error,
     },
     /// The process at the other end of the socket belongs to another user.
-    #[error("the other end of the keeper's socket belongs to user {0}")]
+    #[error("the other end of the socket belongs to user {0}")]
     Stranger(u32),
     /// The other end says what this version does not understand.
     #[error("keeper protocol: {0}")]
@@ -65,7 +67,12 @@ pub enum KeeperError {
     /// The connection failed. Reported once: the daemon goes on without a keeper.
     #[error("lost the keeper: {0}")]
     Lost(io::Error),
-    /// An operating system call failed in the keeper itself.
-    #[error("keeper: {0}")]
+    /// BFD's ports are not to be had.
+    #[error(
+        "cannot listen on the UDP ports of BFD, 3784 and 4784: {0}; is another BFD daemon running, FRR's bfdd for example?"
+    )]
+    Ports(io::Error),
+    /// An operating system call failed in the process itself.
+    #[error("system call failed: {0}")]
     System(io::Error),
 }

@@ -45,7 +45,7 @@ pub fn run(socket: &Path) -> Result<(), KeeperError> {
 }
 
 /// Listens on `path`, which only this user can open. A path left by a dead keeper is taken over.
-pub(super) fn listen(path: &Path) -> Result<OwnedFd, KeeperError> {
+pub(crate) fn listen(path: &Path) -> Result<OwnedFd, KeeperError> {
     let fail = |source: io::Error| KeeperError::Listen { path: path.to_owned(), source };
     let address = SocketAddrUnix::new(path).map_err(|error| fail(error.into()))?;
     let open = || -> Result<OwnedFd, Errno> {
@@ -186,7 +186,7 @@ fn give_back(daemon: &OwnedFd, holdings: &Holdings<OwnedFd>) -> Result<(), Errno
 }
 
 /// The next daemon, if it is one.
-fn accept(listener: &OwnedFd) -> Option<OwnedFd> {
+pub(crate) fn accept(listener: &OwnedFd) -> Option<OwnedFd> {
     let connection = match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
         Ok(connection) => connection,
         Err(Errno::AGAIN) => return None,
@@ -228,7 +228,7 @@ fn remove_stale(path: &Path, address: &SocketAddrUnix) -> Result<(), KeeperError
 }
 
 /// Says that the keeper listens, and lets go of the terminal or pipe it was started with.
-fn release_stdio() -> io::Result<()> {
+pub(crate) fn release_stdio() -> io::Result<()> {
     let null = fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
     let mut stdout = io::stdout();
     // Nobody may be waiting: a keeper started by hand with a closed stdout is as good.
@@ -247,9 +247,13 @@ fn raise_descriptor_limit() {
     }
 }
 
-/// A line on stderr, if anyone still reads it: a keeper must not die because its log did.
 fn say(text: &str) {
-    let _nobody_reads = writeln!(io::stderr(), "switchd keeper: {text}");
+    say_as("keeper", text);
+}
+
+/// A line on stderr, if anyone still reads it: such a process must not die because its log did.
+pub(crate) fn say_as(role: &str, text: &str) {
+    let _nobody_reads = writeln!(io::stderr(), "switchd {role}: {text}");
 }
 
 fn timespec(duration: Duration) -> Option<Timespec> {

@@ -15,6 +15,7 @@ pub struct Frr {
     options: &'static [&'static str],
     // Dropped in this order: bgpd first, so that it can still withdraw from zebra.
     bgpd: Process,
+    bfdd: Option<Process>,
     zebra: Process,
 }
 
@@ -48,7 +49,20 @@ impl Frr {
         let dir_text = dir.display();
         node.run(&format!("chown -R frr:frr {dir_text}"))?;
         let (zebra, bgpd) = spawn(node, &dir, options)?;
-        Ok(Self { node: node.clone(), dir, options, bgpd, zebra })
+        Ok(Self { node: node.clone(), dir, options, bgpd, bfdd: None, zebra })
+    }
+
+    /// Starts bfdd as well. Its sessions are those that bgpd asks for.
+    ///
+    /// # Errors
+    /// bfdd is not installed, or did not come up.
+    pub fn start_bfdd(&mut self) -> Result {
+        require(&["bfdd"])?;
+        fs::write(self.dir.join("bfdd.conf"), format!("hostname {}\n", self.node.name()))?;
+        let control = self.dir.join("bfdd.sock").display().to_string();
+        let options = ["--bfdctl", &control];
+        self.bfdd = Some(spawn_daemon(&self.node, &self.dir, "bfdd", "bfdd.vty", &options)?);
+        Ok(())
     }
 
     /// Where it runs.
@@ -144,36 +158,44 @@ fn spawn(node: &Node, dir: &std::path::Path, options: &[&str]) -> Result<(Proces
     for leftover in ["zserv.api", "zebra.vty", "bgpd.vty"] {
         let _ = fs::remove_file(dir.join(leftover));
     }
-    let start = |daemon: &str, ready: &str, options: &[&str]| {
-        let file = |name: String| dir.join(name).display().to_string();
-        let program = format!("/usr/lib/frr/{daemon}");
-        let (config, pid) = (file(format!("{daemon}.conf")), file(format!("{daemon}.pid")));
-        let (zserv, vty) = (file("zserv.api".into()), dir.display().to_string());
-        let words = [
-            &program,
-            "-f",
-            &config,
-            "-i",
-            &pid,
-            "-z",
-            &zserv,
-            "--vty_socket",
-            &vty,
-            "-P",
-            "0",
-            "--log",
-            "stdout",
-        ];
-        let words = [&words[..], options].concat();
-        let mut process = Process::start(node, daemon, &words)?;
-        eventually(PATIENCE, || {
-            process.ensure_running()?;
-            ensure!(dir.join(ready).exists(), "{daemon} has not opened {ready}");
-            Ok(())
-        })?;
-        Ok::<_, crate::LabError>(process)
-    };
-    let zebra = start("zebra", "zserv.api", &[])?;
-    let bgpd = start("bgpd", "bgpd.vty", options)?;
+    let zebra = spawn_daemon(node, dir, "zebra", "zserv.api", &[])?;
+    let bgpd = spawn_daemon(node, dir, "bgpd", "bgpd.vty", options)?;
     Ok((zebra, bgpd))
+}
+
+/// Returns when the file `ready` is there.
+fn spawn_daemon(
+    node: &Node,
+    dir: &std::path::Path,
+    daemon: &str,
+    ready: &str,
+    options: &[&str],
+) -> Result<Process> {
+    let file = |name: String| dir.join(name).display().to_string();
+    let program = format!("/usr/lib/frr/{daemon}");
+    let (config, pid) = (file(format!("{daemon}.conf")), file(format!("{daemon}.pid")));
+    let (zserv, vty) = (file("zserv.api".into()), dir.display().to_string());
+    let words = [
+        &program,
+        "-f",
+        &config,
+        "-i",
+        &pid,
+        "-z",
+        &zserv,
+        "--vty_socket",
+        &vty,
+        "-P",
+        "0",
+        "--log",
+        "stdout",
+    ];
+    let words = [&words[..], options].concat();
+    let mut process = Process::start(node, daemon, &words)?;
+    eventually(PATIENCE, || {
+        process.ensure_running()?;
+        ensure!(dir.join(ready).exists(), "{daemon} has not opened {ready}");
+        Ok(())
+    })?;
+    Ok(process)
 }

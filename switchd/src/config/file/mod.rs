@@ -2,6 +2,7 @@
 
 mod add_path;
 mod aggregate;
+mod bfd;
 mod bgp;
 mod bmp_station;
 mod evpn;

@@ -13,6 +13,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::add_path::{AddPathValue, check_add_path};
+use super::bfd::{BfdValue, check_bfd};
 use super::policy::unknown;
 use super::route_rules::{
     AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
@@ -44,6 +45,7 @@ pub(super) struct NeighborTable {
     ebgp_multihop: Option<Spanned<u8>>,
     ttl_security_hops: Option<Spanned<u8>>,
     disable_connected_check: Option<Spanned<bool>>,
+    bfd: Option<Spanned<BfdValue>>,
     password: Option<Spanned<String>>,
     password_file: Option<Spanned<PathBuf>>,
     next_hop_self: Option<bool>,
@@ -233,6 +235,7 @@ impl NeighborTable {
             password_file: self
                 .password_file
                 .or_else(|| group.password_file.clone().filter(|_| !has_password)),
+            bfd: own_or(self.bfd, &group.bfd),
             next_hop_self: self.next_hop_self.or(group.next_hop_self),
             route_reflector_client: self.route_reflector_client.or(group.route_reflector_client),
             default_originate: self.default_originate.or(group.default_originate),
@@ -327,6 +330,7 @@ impl NeighborTable {
                 self.disable_connected_check,
             )?,
             password: transport::check_password(self.password, self.password_file)?,
+            bfd: self.bfd.map_or(Ok(None), check_bfd)?,
             next_hop_self: self.next_hop_self.unwrap_or(false),
             route_reflector_client: self.route_reflector_client.unwrap_or(false),
             default_originate: self.default_originate.unwrap_or(false),
