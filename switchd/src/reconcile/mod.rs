@@ -23,6 +23,9 @@ type Set<K> = HashSet<K, RandomState>;
 /// Changes per batch: long enough to keep the kernel busy, short enough that an urgent change does not wait long.
 const BATCH: usize = 2048;
 
+/// Batches that the writer has: one that it works on, and one so that it need not wait for us.
+const BATCHES_IN_FLIGHT: usize = 2;
+
 /// How long the kernel may take to report what it acknowledged, before we look for ourselves.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
@@ -72,11 +75,18 @@ pub struct Reconciler {
     accepted: Vec<Key>,
     /// Acknowledged and not yet reported back, with the latest time for that.
     unconfirmed: Map<Key, Instant>,
-    /// Reported as desired while a batch is under way: perhaps it is in it.
+    /// Reported as desired while under way.
     early: Set<Key>,
     /// No retry and no confirmation is due before. May be too early, never too late.
     wake_at: Option<Instant>,
-    in_flight: bool,
+    /// Batches given out and not answered for.
+    in_flight: usize,
+    /// Their keys. None is looked at before the answer: what became of it is not known.
+    under_way: Set<Key>,
+    /// Dirty keys that wait for that.
+    postponed: Set<Key>,
+    /// There is groundwork among what is under way: what stands on it waits for the answer.
+    groundwork_under_way: bool,
     /// Leftovers of a former run are deleted: all sources have said what they want.
     sweeping: bool,
 }
@@ -160,10 +170,11 @@ impl Reconciler {
         if self.unconfirmed.remove(key).is_some() {
             return true;
         }
-        if self.in_flight {
+        let early = self.under_way.contains(key);
+        if early {
             self.early.insert(*key);
         }
-        self.in_flight
+        early
     }
 
     /// From now on, whatever carries our mark, is `managed` and not desired is deleted. Call when all sources are ready.
@@ -183,15 +194,18 @@ impl Reconciler {
         self.sweeping
     }
 
-    /// The next changes to apply, in an order that the kernel accepts; `None` while a batch is under way or when there is
-    /// nothing to do. `managed` tells which objects with our mark are ours to delete.
+    /// The next changes to apply, in an order that the kernel accepts; `None` while the writer has enough, or when there is
+    /// nothing to do. Batches are to be applied and answered for one after the other. `managed` tells which
+    /// objects with our mark are ours to delete.
     pub fn poll_batch(
         &mut self,
         model: &Model,
         managed: impl Fn(&Key) -> bool,
         now: Instant,
     ) -> Option<Vec<Change>> {
-        if self.in_flight {
+        let has_groundwork = self.groundwork_under_way || !self.dirty_groundwork.is_empty();
+        let at_most = if has_groundwork { 1 } else { BATCHES_IN_FLIGHT };
+        if self.in_flight >= at_most {
             return None;
         }
         let mut batch = Vec::new();
@@ -211,19 +225,28 @@ impl Reconciler {
         while batch.len() < BATCH
             && let Some(key) = self.dirty.pop_first()
         {
+            if self.under_way.contains(&key) {
+                self.postponed.insert(key);
+                continue;
+            }
             batch.extend(self.changes(&key, model, &managed, now).into_iter().flatten());
         }
         // What a delete frees may be needed by a create.
         batch.sort_by_key(|change| !matches!(change, Change::Delete(_)));
-        if self.dirty.is_empty() && self.dirty_groundwork.is_empty() {
+        if self.dirty.is_empty() && self.dirty_groundwork.is_empty() && self.postponed.is_empty() {
             // Users before what they use: the kernel takes the routes along with their nexthop, and groups, which have the
             // higher numbers, with their members.
             batch.extend(spent_nexthops.into_iter().rev());
         } else {
             self.dirty_groundwork.extend(spent_nexthops.iter().map(Change::key));
         }
-        self.in_flight = !batch.is_empty();
-        self.in_flight.then_some(batch)
+        if batch.is_empty() {
+            return None;
+        }
+        self.in_flight += 1;
+        self.groundwork_under_way = batch.iter().any(|change| is_groundwork(&change.key()));
+        self.under_way.extend(batch.iter().map(Change::key));
+        Some(batch)
     }
 
     /// What became of the batch that [`Self::poll_batch`] gave out: one result for each change, in order.
@@ -233,9 +256,14 @@ impl Reconciler {
         results: Vec<Result<(), KernelError>>,
         now: Instant,
     ) {
-        self.in_flight = false;
+        self.in_flight = self.in_flight.saturating_sub(1);
+        self.groundwork_under_way = false;
         for (change, result) in batch.iter().zip(results) {
             let key = change.key();
+            self.under_way.remove(&key);
+            if self.postponed.remove(&key) {
+                self.mark(key);
+            }
             match result {
                 Ok(()) if self.early.remove(&key) => drop(self.refused.remove(&key)),
                 Ok(()) => {
@@ -243,11 +271,12 @@ impl Reconciler {
                     self.unconfirmed.insert(key, now + CONFIRM_WITHIN);
                     self.wake_by(now + CONFIRM_WITHIN);
                 }
-                Err(error) => self.refuse(key, error, now),
+                Err(error) => {
+                    self.early.remove(&key);
+                    self.refuse(key, error, now);
+                }
             }
         }
-        let left: Vec<Key> = self.early.drain().collect();
-        left.into_iter().for_each(|key| self.mark(key));
     }
 
     /// When [`Self::handle_timeout`] wants to be called.
@@ -300,7 +329,7 @@ impl Reconciler {
 
     /// Whether there is something to write, or a write is under way.
     pub fn is_busy(&self) -> bool {
-        self.in_flight || !self.dirty.is_empty() || !self.dirty_groundwork.is_empty()
+        self.in_flight > 0 || !self.dirty.is_empty() || !self.dirty_groundwork.is_empty()
     }
 
     /// Whether the kernel has yet to report what it acknowledged.
@@ -309,12 +338,11 @@ impl Reconciler {
     }
 
     fn mark(&mut self, key: Key) {
-        match key {
-            Key::Nexthop(_) | Key::Fdb { destination: Some(_), .. } => {
-                self.dirty_groundwork.insert(key)
-            }
-            _ => self.dirty.insert(key),
+        let dirty = match is_groundwork(&key) {
+            true => &mut self.dirty_groundwork,
+            false => &mut self.dirty,
         };
+        dirty.insert(key);
     }
 
     fn wake_by(&mut self, deadline: Instant) {
@@ -383,4 +411,9 @@ impl Reconciler {
         }
         [change, None]
     }
+}
+
+/// What others stand on: see [`Reconciler::dirty_groundwork`].
+fn is_groundwork(key: &Key) -> bool {
+    matches!(key, Key::Nexthop(_) | Key::Fdb { destination: Some(_), .. })
 }

@@ -170,6 +170,34 @@ fn a_desire_that_changes_while_its_batch_is_under_way_is_not_forgotten() {
 }
 
 #[test]
+fn the_writer_has_a_second_batch_while_it_works_on_the_first_and_no_key_is_in_both() {
+    let mut world = World::new();
+    world.desire(remote(1));
+    let first = world.poll();
+    // The kernel reports before the writer does, and the entry is no longer wanted.
+    world.kernel_reports(Notification::New(remote(1)));
+    world.no_longer_desire(remote(1).key());
+    world.desire(remote(2));
+    let second = world.poll();
+    assert_eq!(second, [Change::Create(remote(2))]);
+    world.desire(remote(3));
+    assert_eq!(world.poll(), []);
+    world.reconciler.handle_outcome(&first, vec![Ok(())], world.now);
+    assert_eq!(world.poll(), [Change::Delete(remote(1)), Change::Create(remote(3))]);
+}
+
+#[test]
+fn what_stands_on_a_nexthop_waits_for_the_answer_to_it() {
+    let mut world = World::new();
+    world.desire(nexthop(1));
+    let first = world.poll();
+    world.desire(route(1));
+    assert_eq!(world.poll(), []);
+    world.reconciler.handle_outcome(&first, vec![Ok(())], world.now);
+    assert_eq!(world.poll(), [Change::Create(route(1))]);
+}
+
+#[test]
 fn a_refused_entry_holds_nothing_else_back_and_says_the_kernels_words() {
     let mut world = World::new();
     world.desire(remote(1));

@@ -2,6 +2,7 @@
 //! (RFC 9135), and type 5 (RFC 9136). Routes of other types are kept as they are, so that a spine can relay them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
@@ -17,7 +18,7 @@ use crate::wire::reader::Reader;
 pub struct Evpn;
 
 /// What names an EVPN route: everything but segment, labels and gateway (RFC 7432 §7, RFC 9136 §3.1). 40 octets.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum EvpnKey {
     /// Type 1, Ethernet auto-discovery. Here the segment is part of the name.
     EthernetAd {
@@ -117,6 +118,31 @@ impl EvpnKey {
             | Self::EthernetSegment { rd, .. }
             | Self::Prefix { rd, .. } => Some(*rd),
             Self::Unknown { bytes, .. } => bytes.first_chunk().copied().map(RouteDistinguisher),
+        }
+    }
+}
+
+/// A type 2 route, which almost all are, in two words and its tag: derived, it would be octet by octet.
+impl Hash for EvpnKey {
+    #[inline]
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match self {
+            Self::MacIp { rd, ethernet_tag, mac, ip } => {
+                let [a, b, c, d, e, f] = mac.octets();
+                state.write_u64(u64::from_ne_bytes(rd.0));
+                state.write_u64(u64::from_ne_bytes([a, b, c, d, e, f, MAC_IP, 0]));
+                state.write_u32(*ethernet_tag);
+                if let Some(ip) = ip {
+                    ip.hash(state);
+                }
+            }
+            Self::EthernetAd { rd, esi, ethernet_tag } => (rd, esi, ethernet_tag).hash(state),
+            Self::Multicast { rd, ethernet_tag, originator } => {
+                (rd, ethernet_tag, originator).hash(state);
+            }
+            Self::EthernetSegment { rd, esi, originator } => (rd, esi, originator).hash(state),
+            Self::Prefix { rd, ethernet_tag, prefix } => (rd, ethernet_tag, prefix).hash(state),
+            Self::Unknown { route_type, bytes } => (route_type, bytes).hash(state),
         }
     }
 }
