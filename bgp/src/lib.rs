@@ -65,7 +65,7 @@
 //! | 7911 | ADD-PATH both ways, all families | yes | `tests/add_path.rs` |
 //! | 8212 | no policy, no routes | yes, off by default | `tests/policy.rs` |
 //! | 9234 | roles, ONLY_TO_CUSTOMER in IPv4 and IPv6 unicast | yes | `tests/roles.rs` |
-//! | 9494 | long-lived graceful restart | no | |
+//! | 9494 | long-lived graceful restart, both roles; §4.6 (partial deployment) is not | yes, off by default | `tests/long_lived.rs` |
 //!
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
 //! [`speaker::Speaker::handle_fib`], `tests/fib.rs`). Several paths may share the load, by FRR's rules

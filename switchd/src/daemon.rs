@@ -442,6 +442,8 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
         connect_retry: config.connect_retry,
         graceful_restart: config.graceful_restart.then(|| GracefulRestartConfig {
             restart_time: config.restart_time,
+            notification: config.graceful_restart_notification,
+            long_lived: config.long_lived_stale_time,
             // A peer that is alive is back after one more try to connect; a dead one must not hold up the others longer.
             selection_deferral: config.connect_retry + Duration::from_secs(config.hold_time.into()),
             ..GracefulRestartConfig::default()

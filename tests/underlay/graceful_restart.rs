@@ -1,7 +1,7 @@
 //! RFC 4724 with BIRD: whoever is killed and comes back, the other's kernel routes do not move.
 
 use lab::{
-    Lab, PATIENCE, Result, ensure_eq,
+    Lab, PATIENCE, Result, ensure, ensure_eq, eventually,
     kernel_view::{Monitor, bgp_routes},
     peers::Bird,
     ping,
@@ -61,6 +61,37 @@ fn switchd_keeps_birds_routes_while_bird_is_killed_and_restarted_and_drops_what_
         bird.wait_established("leaf4")?;
         wait_for_no_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
         wait_for_kernel_route(&pair.left, 4, "10.0.0.2")
+    })
+}
+
+/// RFC 9494: both stay away for longer than their restart time of a second.
+#[test]
+fn long_lived_graceful_restart_with_bird_outlives_the_restart_time() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let long = "graceful restart on; graceful restart time 1;
+            long lived graceful restart on; long lived stale time 3600;";
+        let bird = Bird::start(
+            &pair.right,
+            &CONFIG.replace("graceful restart on;\n}", &format!("{long}\n}}")),
+        )?;
+        let keys = "non-stop-routing = false\nrestart-time = 1\nlong-lived-stale-time = 3600";
+        let config = SWITCHD.replacen("asn", &format!("{keys}\nasn"), 1);
+        let mut switch = Switch::start(&pair.left, &config)?;
+        wait_until_routed(&pair)?;
+        switch.kill9()?;
+        eventually(PATIENCE, || {
+            let route = bird.birdc("show route 10.0.0.1/32 all")?;
+            ensure!(route.contains("(65535,6)"), "not marked as long-lived stale: {route}");
+            Ok(())
+        })?;
+        switch.restart()?;
+        bird.wait_established("leaf4")?;
+        eventually(PATIENCE, || {
+            let route = bird.birdc("show route 10.0.0.1/32 all")?;
+            ensure!(route.contains("10.1.0.1") && !route.contains("(65535,6)"), "still: {route}");
+            Ok(())
+        })
     })
 }
 

@@ -62,6 +62,8 @@ fn decide_among<'a, F: RouteFamily>(
         peer: peers.get(path.source),
     });
     let mut left = Candidates(candidates.collect());
+    // RFC 9494 §4.3: the last choice, whatever else is said.
+    left.keep_least(|path| path.attributes.long_lived_stale());
     if F::is_mobile(key) {
         left.keep_least(|path| Reverse(mobility(path.attributes)));
         left.keep_least(|path| path.attributes.next_hop());

@@ -33,6 +33,8 @@ pub(crate) struct EgressPolicy {
     pub(crate) extended_next_hop: bool,
     /// What we are to an external neighbour, in the families where that matters.
     pub(crate) role: Option<Role>,
+    /// The neighbour knows that what is LLGR_STALE is the last choice.
+    pub(crate) long_lived: bool,
     /// We are about to go: our routes are the last choice (RFC 8326).
     pub(crate) graceful_shutdown: bool,
     pub(crate) export: Policy,
@@ -308,7 +310,9 @@ fn finish(
 
 fn may_be_told(policy: &EgressPolicy, attributes: &AttributeSet, origination: Origination) -> bool {
     let has = |wanted| attributes.communities().any(|community| community == wanted);
-    if has(community::NO_ADVERTISE) {
+    // RFC 9494 §4.3: whoever does not know the mark might prefer the route.
+    let unread = attributes.long_lived_stale() && !policy.long_lived;
+    if unread || has(community::NO_ADVERTISE) {
         return false;
     }
     match (policy.session, origination) {

@@ -4,7 +4,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use hashbrown::HashTable;
+use hashbrown::{HashMap, HashTable};
 use ipnet::IpNet;
 use smallvec::SmallVec;
 
@@ -13,7 +13,7 @@ use super::best_path::{self, Decision};
 use super::fib_gate::{FibGate, FibToken, Standing};
 use super::peers::{Peers, Source};
 use super::{IdSet, RouteFamily};
-use crate::wire::AttributeSet;
+use crate::wire::{AttributeInterner, AttributeSet, community};
 
 /// Dense number of a destination. It is given to another one only when nobody refers to it any more.
 pub(crate) type DestinationId = u32;
@@ -333,6 +333,35 @@ impl<F: RouteFamily> Table<F> {
             if path.source == source {
                 path.stale = true;
             }
+        }
+    }
+
+    /// The source's stale paths are the last choice from now on, and so for everybody who is told of them; those that say
+    /// so themselves go (RFC 9494 §4.2).
+    pub(crate) fn begin_long_lived(
+        &mut self,
+        source: Source,
+        peers: &Peers,
+        interner: &mut AttributeInterner,
+    ) {
+        let mut marked: HashMap<usize, Arc<AttributeSet>, RandomState> = HashMap::default();
+        for id in 0..self.destinations.len() {
+            let Ok(id) = DestinationId::try_from(id) else { return };
+            let destination = &self.destinations[id as usize];
+            let stale = |path: &&Path<F>| path.source == source && path.stale;
+            let Some(path) = destination.paths.iter().find(stale).cloned() else { continue };
+            let key = destination.key.clone();
+            if path.attributes.communities().any(|community| community == community::NO_LLGR) {
+                self.remove(&key, source, peers);
+                continue;
+            }
+            let attributes =
+                marked.entry(Arc::as_ptr(&path.attributes).addr()).or_insert_with(|| {
+                    let mut editor = path.attributes.edit();
+                    interner.intern_set(editor.add_community(community::LLGR_STALE).build())
+                });
+            let attributes = Arc::clone(attributes);
+            self.insert(key, Path { attributes, ..path }, peers);
         }
     }
 

@@ -110,6 +110,7 @@ pub(crate) trait AnyTable {
     fn release_deferred(&mut self, neighbor: u32);
     fn flush(&mut self, source: Source, only_stale: bool, peers: &Peers);
     fn mark_stale(&mut self, source: Source);
+    fn begin_long_lived(&mut self, source: Source, peers: &Peers, interner: &mut AttributeInterner);
     fn has_changes(&self) -> bool;
     fn report_all(&mut self);
     fn owe_answers(&mut self);
@@ -190,6 +191,15 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn mark_stale(&mut self, source: Source) {
         Self::mark_stale(self, source);
+    }
+
+    fn begin_long_lived(
+        &mut self,
+        source: Source,
+        peers: &Peers,
+        interner: &mut AttributeInterner,
+    ) {
+        Self::begin_long_lived(self, source, peers, interner);
     }
 
     fn has_changes(&self) -> bool {

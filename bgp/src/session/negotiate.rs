@@ -5,7 +5,8 @@ use std::time::Duration;
 use crate::speaker::config::RemoteAs;
 use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
-    Capability, CeaseReason, ExtendedNextHop, FamilySet, GracefulRestart, Notification, Open,
+    Capability, CeaseReason, ExtendedNextHop, FamilySet, GracefulRestart, LongLived, Notification,
+    Open,
 };
 use crate::wire::{MAX_EXTENDED_MESSAGE, MAX_MESSAGE};
 
@@ -47,6 +48,8 @@ pub(crate) struct RestartOffer {
     pub(crate) restarting: bool,
     /// What we had from this neighbour is still forwarding (F bit of every family).
     pub(crate) forwarding: bool,
+    /// Seconds that our routes may outlive the restart time; 0: no long-lived graceful restart.
+    pub(crate) long_lived: u32,
 }
 
 /// The session's agreement: what both sides can do, and who the peer is.
@@ -80,6 +83,8 @@ pub struct Negotiated {
     pub link_local_next_hop: bool,
     /// The peer's graceful restart capability, if both sides have it.
     pub graceful_restart: Option<GracefulRestart>,
+    /// The peer's long-lived graceful restart, if both sides have it and the other one too (RFC 9494 §4.1).
+    pub long_lived: Option<Vec<LongLived>>,
     /// Both sides keep routes also after a NOTIFICATION (RFC 8538).
     pub notification_restart: bool,
     /// What we are to the peer, if it is external and we were told so (RFC 9234).
@@ -137,6 +142,12 @@ impl Offer {
                 time: restart.time,
                 families: self.families.iter().map(|family| (family, restart.forwarding)).collect(),
             }));
+            if restart.long_lived > 0 {
+                let (forwarding, time) = (restart.forwarding, restart.long_lived);
+                let long_lived = |family| LongLived { family, forwarding, time };
+                let families = self.families.iter().map(long_lived).collect();
+                capabilities.push(Capability::LongLivedGracefulRestart(families));
+            }
         }
         Open { asn: self.asn, hold_time: self.hold_time, router_id: self.router_id, capabilities }
     }
@@ -172,6 +183,12 @@ impl Offer {
             });
         let ours = self.graceful_restart;
         let graceful_restart = graceful_restart.filter(|_| ours.is_some());
+        let long_lived = theirs.capabilities.iter().rev().find_map(|capability| match capability {
+            Capability::LongLivedGracefulRestart(families) => Some(families.clone()),
+            _ => None,
+        });
+        let long_lived = long_lived
+            .filter(|_| graceful_restart.is_some() && ours.is_some_and(|ours| ours.long_lived > 0));
         let notification_restart = ours.is_some_and(|ours| ours.notification)
             && graceful_restart.as_ref().is_some_and(|restart| restart.notification);
         Ok(Negotiated {
@@ -202,6 +219,7 @@ impl Offer {
             },
             link_local_next_hop: self.link_local_next_hop && has(&Capability::LinkLocalNextHop),
             graceful_restart,
+            long_lived,
             notification_restart,
             role,
             peer_role,

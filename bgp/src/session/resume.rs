@@ -76,11 +76,17 @@ fn can_be_resumed(negotiated: &Negotiated) -> bool {
 fn at_rest(open: &Open) -> Open {
     let mut open = open.clone();
     for capability in &mut open.capabilities {
-        if let Capability::GracefulRestart(restart) = capability {
-            restart.restarting = false;
-            let families = mem::take(&mut restart.families);
-            let at_rest = |(family, _): (AfiSafi, bool)| (family, false);
-            restart.families = families.into_iter().map(at_rest).collect();
+        match capability {
+            Capability::GracefulRestart(restart) => {
+                restart.restarting = false;
+                let families = mem::take(&mut restart.families);
+                let at_rest = |(family, _): (AfiSafi, bool)| (family, false);
+                restart.families = families.into_iter().map(at_rest).collect();
+            }
+            Capability::LongLivedGracefulRestart(families) => {
+                families.iter_mut().for_each(|family| family.forwarding = false);
+            }
+            _ => {}
         }
     }
     open

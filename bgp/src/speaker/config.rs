@@ -79,6 +79,9 @@ pub struct GracefulRestartConfig {
     pub stale_path_time: Duration,
     /// How long we wait for all peers after our own restart before we decide.
     pub selection_deferral: Duration,
+    /// Seconds that peers may keep our routes after the restart time if we do not come back, and that we keep theirs if
+    /// they ask for it (RFC 9494); 24 bits; 0 for neither.
+    pub long_lived: u32,
     /// Keep routes also when a session ends with a NOTIFICATION or an expired hold timer (RFC 8538).
     pub notification: bool,
 }
@@ -89,6 +92,7 @@ impl Default for GracefulRestartConfig {
             restart_time: 120,
             stale_path_time: Duration::from_secs(360),
             selection_deferral: Duration::from_secs(60),
+            long_lived: 0,
             notification: false,
         }
     }

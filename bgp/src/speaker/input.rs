@@ -104,6 +104,7 @@ impl Speaker {
             self.advance_mrai(index, now);
             self.with_session(index, now, |session| session.handle_timeout(now));
             self.expire_retained(index, now);
+            self.expire_long_lived(index, now);
         }
         self.expire_deferral(now);
         self.tell_stations_counts(now);
@@ -418,6 +419,7 @@ impl Speaker {
             next_hop,
             extended_next_hop: negotiated.extended_next_hop.contains(family),
             role: negotiated.role.filter(|_| roles::apply_to(family)),
+            long_lived: negotiated.long_lived.is_some(),
             graceful_shutdown: self.config.graceful_shutdown,
             own_address: matches!(export, Policy::Map(_)).then_some(ours),
             asks_for_peer: matches!(&export, Policy::Map(map) if map.asks_for_peer()),

@@ -9,6 +9,7 @@ mod change;
 pub(crate) mod config;
 mod event;
 mod input;
+mod long_lived;
 mod max_prefix;
 mod mrai;
 mod neighbor;
@@ -376,6 +377,7 @@ impl Speaker {
                 notification: restart.notification,
                 restarting: self.deferral.is_restarting(),
                 forwarding: self.config.restarting,
+                long_lived: restart.long_lived,
             }),
             role: config.role,
             role_strict: config.role_strict,
@@ -411,6 +413,7 @@ impl Speaker {
         }
         if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) {
             neighbor.retained = None;
+            neighbor.long_lived.clear();
         }
     }
 

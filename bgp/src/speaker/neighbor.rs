@@ -1,6 +1,6 @@
 //! What the speaker keeps for each neighbour beside its session.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
@@ -22,6 +22,10 @@ pub(super) struct Neighbor {
     pub(super) needs_reset: FamilySet,
     /// Paths from before its restart.
     pub(super) retained: Option<Retained>,
+    /// Families whose stale paths may outlive its restart, and for how long after that.
+    pub(super) long_lived_times: Vec<(AfiSafi, Duration)>,
+    /// Families whose stale paths have outlived it, and until when.
+    pub(super) long_lived: Vec<(AfiSafi, Instant)>,
     /// Families of which it has sent all it has, in this session.
     pub(super) complete: FamilySet,
     /// What a resumed session still has to be told.
@@ -78,6 +82,8 @@ impl Neighbor {
             imports: Imports::default(),
             needs_reset: FamilySet::EMPTY,
             retained: None,
+            long_lived_times: Vec::new(),
+            long_lived: Vec::new(),
             complete: FamilySet::EMPTY,
             asked: Asked::default(),
             over_limit: None,
@@ -89,7 +95,8 @@ impl Neighbor {
 
     pub(super) fn next_timeout(&self) -> Option<Instant> {
         let retained = self.retained.map(|retained| retained.until);
-        [self.session.next_timeout(), retained, self.mrai.next_timeout()]
+        let long_lived = self.long_lived.iter().map(|(_, until)| *until).min();
+        [self.session.next_timeout(), retained, long_lived, self.mrai.next_timeout()]
             .into_iter()
             .flatten()
             .min()

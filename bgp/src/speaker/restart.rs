@@ -161,17 +161,21 @@ impl Speaker {
         let covered = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
         let covered: FamilySet = covered.map(|(family, _)| *family).collect();
         let time = negotiated.restart_time().unwrap_or_default();
-        let families = if keep && !time.is_zero() {
+        self.note_long_lived_times(index, negotiated, keep);
+        let families = if keep && (!time.is_zero() || negotiated.long_lived.is_some()) {
             covered.intersection(negotiated.families)
         } else {
             FamilySet::EMPTY
         };
         let source = Source::neighbor(index);
         for family in FamilySet::ALL.iter() {
+            let is_long_lived = self.is_long_lived(index, family);
             let Some(table) = self.tables.get_mut(family) else { continue };
             table.stop_listening(index);
-            // What was stale already has had its chance (RFC 4724 §4.2).
-            table.flush(source, families.contains(family), &self.peers);
+            // What was stale already has had its chance (RFC 4724 §4.2), unless its time is a long one.
+            if !is_long_lived {
+                table.flush(source, families.contains(family), &self.peers);
+            }
             if families.contains(family) {
                 table.mark_stale(source);
             }
@@ -189,6 +193,7 @@ impl Speaker {
         negotiated: &Negotiated,
         now: Instant,
     ) {
+        self.keep_forwarding_long_lived(index, negotiated);
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let Some(retained) = neighbor.retained.take() else { return };
         let forwarding = negotiated.graceful_restart.iter().flat_map(|restart| &restart.families);
@@ -229,6 +234,7 @@ impl Speaker {
 
     /// The neighbour has sent all its routes: what it did not mention is gone.
     pub(super) fn drop_unconfirmed(&mut self, index: u32, family: AfiSafi) {
+        self.drop_unconfirmed_long_lived(index, family);
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let Some(retained) = &mut neighbor.retained else { return };
         if !retained.families.contains(family) {
@@ -248,12 +254,14 @@ impl Speaker {
         {
             neighbor.retained = None;
             for family in retained.families.iter() {
-                self.flush_stale(index, family);
+                if !self.begin_long_lived(index, family, now) {
+                    self.flush_stale(index, family);
+                }
             }
         }
     }
 
-    fn flush_stale(&mut self, index: u32, family: AfiSafi) {
+    pub(super) fn flush_stale(&mut self, index: u32, family: AfiSafi) {
         if let Some(table) = self.tables.get_mut(family) {
             table.flush(Source::neighbor(index), true, &self.peers);
         }

@@ -21,6 +21,8 @@ pub enum Capability {
     FourOctetAs(Asn),
     /// Keeping routes while a peer restarts (RFC 4724, RFC 8538).
     GracefulRestart(GracefulRestart),
+    /// Keeping routes for long while a peer is away (RFC 9494).
+    LongLivedGracefulRestart(Vec<LongLived>),
     /// Begin and end marks around refreshed routes (RFC 7313).
     EnhancedRouteRefresh,
     /// Several paths per prefix: 1 can receive, 2 can send, 3 both (RFC 7911).
@@ -52,6 +54,17 @@ pub struct ExtendedNextHop {
     pub next_hop_afi: u16,
 }
 
+/// One family of the long-lived graceful restart capability.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LongLived {
+    /// Which family.
+    pub family: AfiSafi,
+    /// Forwarding went on through the restart (F bit).
+    pub forwarding: bool,
+    /// Seconds that the speaker's routes may outlive its graceful restart; 24 bits.
+    pub time: u32,
+}
+
 /// The value of the graceful restart capability.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct GracefulRestart {
@@ -74,6 +87,8 @@ const GRACEFUL_RESTART: u8 = 64;
 const FOUR_OCTET_AS: u8 = 65;
 const ADD_PATH: u8 = 69;
 const ENHANCED_ROUTE_REFRESH: u8 = 70;
+const LONG_LIVED_GRACEFUL_RESTART: u8 = 71;
+const MAX_LONG_LIVED_TIME: u32 = 0x00ff_ffff;
 /// As much of a name as FRR sends.
 const MAX_NAME: usize = 64;
 const HOSTNAME: u8 = 73;
@@ -90,6 +105,7 @@ impl Capability {
             Self::Role(_) => ROLE,
             Self::FourOctetAs(_) => FOUR_OCTET_AS,
             Self::GracefulRestart(_) => GRACEFUL_RESTART,
+            Self::LongLivedGracefulRestart(_) => LONG_LIVED_GRACEFUL_RESTART,
             Self::EnhancedRouteRefresh => ENHANCED_ROUTE_REFRESH,
             Self::AddPath(_) => ADD_PATH,
             Self::Hostname { .. } => HOSTNAME,
@@ -128,6 +144,13 @@ impl Capability {
             Self::Role(role) => out.push(role.octet()),
             Self::FourOctetAs(asn) => out.extend_from_slice(&asn.0.to_be_bytes()),
             Self::GracefulRestart(restart) => restart.encode(out),
+            Self::LongLivedGracefulRestart(families) => {
+                for LongLived { family, forwarding, time } in families {
+                    out.extend_from_slice(&family.afi.to_be_bytes());
+                    let [_, a, b, c] = (*time).min(MAX_LONG_LIVED_TIME).to_be_bytes();
+                    out.extend_from_slice(&[family.safi, u8::from(*forwarding) << 7, a, b, c]);
+                }
+            }
             Self::AddPath(families) => {
                 for (family, mode) in families {
                     out.extend_from_slice(&family.afi.to_be_bytes());
@@ -168,6 +191,14 @@ fn known(code: u8, value: &[u8]) -> Option<Capability> {
             Some(Capability::FourOctetAs(Asn(u32::from_be_bytes([*a, *b, *c, *d]))))
         }
         (GRACEFUL_RESTART, _) => GracefulRestart::decode(value).map(Capability::GracefulRestart),
+        (LONG_LIVED_GRACEFUL_RESTART, _) => tuples(value, |[a, b, safi, flags, c, d, e]| {
+            Some(LongLived {
+                family: AfiSafi { afi: u16::from_be_bytes([a, b]), safi },
+                forwarding: flags & 0x80 != 0,
+                time: u32::from_be_bytes([0, c, d, e]),
+            })
+        })
+        .map(Capability::LongLivedGracefulRestart),
         (ENHANCED_ROUTE_REFRESH, []) => Some(Capability::EnhancedRouteRefresh),
         (HOSTNAME, _) => hostname(value),
         (LINK_LOCAL_NEXT_HOP, []) => Some(Capability::LinkLocalNextHop),

@@ -28,7 +28,7 @@ pub use attribute::pmsi_tunnel::PmsiTunnel;
 pub use attribute::set::{Aggregator, AttributeSet, LargeCommunity, LocalAttributes, Protocol};
 pub(crate) use attribute::{OPTIONAL, TRANSITIVE};
 pub use attribute::{Origin, code, community, is_known_attribute};
-pub use capability::{Capability, ExtendedNextHop, GracefulRestart};
+pub use capability::{Capability, ExtendedNextHop, GracefulRestart, LongLived};
 pub use family_set::FamilySet;
 pub(crate) use header::write_update;
 pub use header::{

@@ -92,6 +92,9 @@ fn names(capability: &Capability) -> Vec<(String, String)> {
         Capability::Role(_) => plain("role"),
         Capability::FourOctetAs(_) => plain("4-byte-as"),
         Capability::GracefulRestart(_) => plain("graceful-restart"),
+        Capability::LongLivedGracefulRestart(entries) => {
+            entries.iter().map(|entry| with("long-lived-graceful-restart", &entry.family)).collect()
+        }
         Capability::EnhancedRouteRefresh => plain("enhanced-route-refresh"),
         Capability::AddPath(families) => {
             families.iter().map(|(family, _)| with("add-path", family)).collect()

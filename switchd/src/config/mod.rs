@@ -64,6 +64,10 @@ pub struct Bgp {
     pub non_stop_routing: bool,
     /// How many seconds peers are asked to keep our routes while we restart.
     pub restart_time: u16,
+    /// Keep routes also when a session ends with a NOTIFICATION or an expired hold timer (RFC 8538).
+    pub graceful_restart_notification: bool,
+    /// Seconds that routes outlive the restart time, as the last choice (RFC 9494); 0 for not at all.
+    pub long_lived_stale_time: u32,
     /// We are about to go: neighbours are to prefer other ways (RFC 8326).
     pub graceful_shutdown: bool,
     /// Prefixes to announce.

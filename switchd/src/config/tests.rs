@@ -163,6 +163,20 @@ fn rules_for_routes_are_read() {
 }
 
 #[test]
+fn long_lived_graceful_restart_needs_graceful_restart() {
+    let with = |keys: &str| parse(&SMALLEST.replace("fib = true", keys));
+    let bgp = with("long-lived-stale-time = 86400\ngraceful-restart-notification = true")
+        .expect("accepted")
+        .bgp
+        .expect("has bgp");
+    assert_eq!((bgp.long_lived_stale_time, bgp.graceful_restart_notification), (86_400, true));
+    let message = with("long-lived-stale-time = 16777216").expect_err("24 bits");
+    assert!(message.contains("5:25: long-lived-stale-time has 24 bits"), "{message}");
+    let message = with("long-lived-stale-time = 1\ngraceful-restart = false").expect_err("alone");
+    assert!(message.contains("5:25: long-lived-stale-time needs graceful-restart"), "{message}");
+}
+
+#[test]
 fn rules_that_cannot_be_meant_are_refused_where_they_stand() {
     for (keys, want) in [
         ("role = \"boss\"", "12:8: unknown role \"boss\"; ours towards the neighbor is one of"),

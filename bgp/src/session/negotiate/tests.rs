@@ -19,6 +19,7 @@ fn offer() -> Offer {
             notification: true,
             restarting: false,
             forwarding: true,
+            long_lived: 0,
         }),
         role: None,
         role_strict: false,

@@ -56,6 +56,10 @@ pub mod code {
 pub mod community {
     /// The route is about to go (RFC 8326).
     pub const GRACEFUL_SHUTDOWN: u32 = 0xffff_0000;
+    /// Kept for long without its neighbour (RFC 9494).
+    pub const LLGR_STALE: u32 = 0xffff_0006;
+    /// Not to be kept for long without its neighbour (RFC 9494).
+    pub const NO_LLGR: u32 = 0xffff_0007;
     /// Traffic is to be dropped (RFC 7999).
     pub const BLACKHOLE: u32 = 0xffff_029a;
     /// Not to external neighbours (RFC 1997).

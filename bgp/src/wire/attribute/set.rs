@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 
 use super::as_path::AsPath;
 use super::canonical::Parts;
-use super::community::GRACEFUL_SHUTDOWN;
+use super::community::{GRACEFUL_SHUTDOWN, LLGR_STALE};
 use super::editor::AttributeEditor;
 use super::ext_community::ExtCommunity;
 use super::next_hop::NextHop;
@@ -40,6 +40,7 @@ struct Summary {
     first_as: Option<Asn>,
     originator_id: Option<RouterId>,
     graceful_shutdown: bool,
+    long_lived_stale: bool,
 }
 
 /// What policy says of a route and no neighbour is ever told.
@@ -178,6 +179,11 @@ impl AttributeSet {
         self.summary.graceful_shutdown
     }
 
+    /// Whether somebody keeps the route though its neighbour is long gone: the community LLGR_STALE (RFC 9494).
+    pub const fn long_lived_stale(&self) -> bool {
+        self.summary.long_lived_stale
+    }
+
     /// ORIGINATOR_ID, if the route was reflected.
     pub const fn originator_id(&self) -> Option<RouterId> {
         self.summary.originator_id
@@ -281,8 +287,9 @@ impl Summary {
                 self.first_as = path.first_as();
             }
             code::COMMUNITIES => {
-                self.graceful_shutdown =
-                    value.as_chunks().0.contains(&GRACEFUL_SHUTDOWN.to_be_bytes());
+                let communities: &[[u8; 4]] = value.as_chunks().0;
+                self.graceful_shutdown = communities.contains(&GRACEFUL_SHUTDOWN.to_be_bytes());
+                self.long_lived_stale = communities.contains(&LLGR_STALE.to_be_bytes());
             }
             code::MED => self.med = number(),
             code::LOCAL_PREF => self.local_pref = number(),

@@ -43,6 +43,9 @@ pub(super) struct BgpTable {
     non_stop_routing: bool,
     restart_time: Option<Spanned<u16>>,
     #[serde(default)]
+    graceful_restart_notification: bool,
+    long_lived_stale_time: Option<Spanned<u32>>,
+    #[serde(default)]
     graceful_shutdown: bool,
     #[serde(default)]
     networks: Vec<Spanned<String>>,
@@ -77,6 +80,8 @@ const TRADITIONAL: Profile =
 /// FRR's default restart time (RFC 4724 gives it 12 bits).
 const RESTART_TIME: u16 = 120;
 const MAX_RESTART_TIME: u16 = 4095;
+/// RFC 9494 gives it 24 bits.
+const TOO_LONG_LIVED_TIME: u32 = 0x0100_0000;
 
 impl BgpTable {
     pub(super) fn check(self, route_maps: &RouteMaps) -> Result<Bgp, Refusal> {
@@ -117,6 +122,11 @@ impl BgpTable {
             restart_time: self.restart_time.map_or(Ok(RESTART_TIME), |value| {
                 in_range(value, "restart-time", 1..=MAX_RESTART_TIME)
             })?,
+            graceful_restart_notification: self.graceful_restart_notification,
+            long_lived_stale_time: check_long_lived(
+                self.long_lived_stale_time,
+                self.graceful_restart,
+            )?,
             graceful_shutdown: self.graceful_shutdown,
             networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
             import_check: self.import_check,
@@ -136,6 +146,22 @@ fn check_suppress_fib_pending(value: Option<Spanned<bool>>, fib: bool) -> Result
             "suppress-fib-pending waits for routes in the kernel, and fib = false puts none there; remove one of the two",
         )),
         value => Ok(value.is_some_and(Spanned::into_inner)),
+    }
+}
+
+/// It goes on where graceful restart ends.
+fn check_long_lived(seconds: Option<Spanned<u32>>, graceful_restart: bool) -> Result<u32, Refusal> {
+    let Some(seconds) = seconds else { return Ok(0) };
+    match *seconds.get_ref() {
+        1.. if !graceful_restart => Err(refuse(
+            &seconds.span(),
+            "long-lived-stale-time needs graceful-restart, and that is false; remove one of the two",
+        )),
+        TOO_LONG_LIVED_TIME.. => Err(refuse(
+            &seconds.span(),
+            "long-lived-stale-time has 24 bits: it must be at most 16777215 s",
+        )),
+        seconds => Ok(seconds),
     }
 }
 
