@@ -349,19 +349,26 @@ impl<F: RouteFamily> Table<F> {
             let Ok(id) = DestinationId::try_from(id) else { return };
             let destination = &self.destinations[id as usize];
             let stale = |path: &&Path<F>| path.source == source && path.stale;
-            let Some(path) = destination.paths.iter().find(stale).cloned() else { continue };
-            let key = destination.key.clone();
-            if path.attributes.communities().any(|community| community == community::NO_LLGR) {
-                self.remove(&key, source, peers);
+            // With ADD-PATH it may have several.
+            let paths: SmallVec<[Path<F>; 1]> =
+                destination.paths.iter().filter(stale).cloned().collect();
+            if paths.is_empty() {
                 continue;
             }
-            let attributes =
-                marked.entry(Arc::as_ptr(&path.attributes).addr()).or_insert_with(|| {
+            let key = destination.key.clone();
+            for path in paths {
+                if path.attributes.communities().any(|community| community == community::NO_LLGR) {
+                    self.remove(&key, source, path.id, peers);
+                    continue;
+                }
+                let address = Arc::as_ptr(&path.attributes).addr();
+                let attributes = marked.entry(address).or_insert_with(|| {
                     let mut editor = path.attributes.edit();
                     interner.intern_set(editor.add_community(community::LLGR_STALE).build())
                 });
-            let attributes = Arc::clone(attributes);
-            self.insert(key, Path { attributes, ..path }, peers);
+                let attributes = Arc::clone(attributes);
+                self.insert(key.clone(), Path { attributes, ..path }, peers);
+            }
         }
     }
 
