@@ -11,7 +11,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use bgp::speaker::{BestPath, Event, RouteKey};
+use bgp::speaker::{
+    BestPath, Event, NeighborConfig, PathSource, RemoteAs, RouteKey, Speaker, SpeakerConfig,
+};
+use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::{AttributeSet, EvpnPayload, NextHop};
 use ipnet::Ipv4Net;
 use nix::sched::{CloneFlags, unshare};
@@ -127,6 +130,7 @@ fn whole(count: u32) -> Duration {
     let config = "[bgp]\nasn = 65001\nrouter-id = \"10.0.0.1\"\n";
     let config = Config::parse(config, Path::new("bench")).unwrap();
     let mut core = Core::new(&config, kernel.snapshot().unwrap(), None, Instant::now());
+    let source = neighbor();
     let attributes = Arc::new(AttributeSet::builder(NextHop::V4(GATEWAY)).build());
 
     let (to_core, from_kernel) = channel();
@@ -139,7 +143,7 @@ fn whole(count: u32) -> Duration {
     let start = Instant::now();
     for first in (0..count).step_by(1024) {
         let numbers = first..(first + 1024).min(count);
-        core.handle_bgp(numbers.map(|number| best(number, &attributes)).collect());
+        core.handle_bgp(numbers.map(|number| best(number, &attributes, source)).collect());
         while let Ok(event) = from_kernel.try_recv() {
             handle(&mut core, event);
         }
@@ -158,12 +162,22 @@ fn whole(count: u32) -> Duration {
     taken
 }
 
-fn best(number: u32, attributes: &Arc<AttributeSet>) -> Event {
+/// A neighbour that told the routes.
+fn neighbor() -> PathSource {
+    let config = SpeakerConfig::new(Asn(65001), RouterId([10, 0, 0, 1].into()));
+    let mut speaker = Speaker::new(config, Instant::now());
+    let families = [AfiSafi::IPV4_UNICAST];
+    let config = NeighborConfig::new(GATEWAY.into(), RemoteAs::External, families);
+    let id = speaker.add_neighbor(config, Instant::now()).unwrap();
+    PathSource::Neighbor { id, address: GATEWAY.into(), scope_id: 0, external: true }
+}
+
+fn best(number: u32, attributes: &Arc<AttributeSet>, source: PathSource) -> Event {
     Event::BestPath(BestPath {
         key: RouteKey::Ipv4(prefix(number)),
         payload: EvpnPayload::default(),
         best: Some(Arc::clone(attributes)),
-        source: None,
+        source: Some(source),
         equal: Vec::new(),
         fib: None,
     })
