@@ -553,7 +553,7 @@ impl Core {
 fn unnumbered_interfaces(config: &Bgp) -> impl Iterator<Item = String> + '_ {
     config.neighbors.iter().filter_map(|neighbor| match &neighbor.peer {
         Peer::Interface(name) => Some(name.clone()),
-        Peer::Address(_) => None,
+        Peer::Address(_) | Peer::Range { .. } => None,
     })
 }
 

@@ -19,7 +19,8 @@ use std::time::{Duration, Instant};
 use bgp::discovery::Sighting;
 use bgp::net::discovery::InterfaceChange;
 use bgp::speaker::{
-    Auth, GracefulRestartConfig, NeighborConfig, NeighborError, RouteKey, Speaker, SpeakerConfig,
+    Auth, GracefulRestartConfig, ListenRange, NeighborConfig, NeighborError, RouteKey, Speaker,
+    SpeakerConfig,
 };
 use platform::kernel::{
     Change, Dataplane, KernelError, Key, Link, Model, Monitor, Notification, Object, Retry, Socket,
@@ -356,7 +357,8 @@ fn start_bgp(
     for family in core.poll_wanted() {
         speaker.report_best_paths(family);
     }
-    for neighbor in &config.neighbors {
+    speaker.set_ranges(listen_ranges(config, core.model()), now);
+    for neighbor in named(config) {
         let refused = |error: NeighborError| DaemonError::Neighbor {
             peer: neighbor.peer.clone(),
             reason: error.to_string(),
@@ -462,10 +464,28 @@ fn speaker_config(config: &Bgp, restarting: bool) -> SpeakerConfig {
     }
 }
 
+/// Neighbours that are there whether they connect or not.
+fn named(config: &Bgp) -> impl Iterator<Item = &Neighbor> {
+    config.neighbors.iter().filter(|neighbor| !matches!(neighbor.peer, Peer::Range { .. }))
+}
+
+fn listen_ranges(config: &Bgp, model: &Model) -> Vec<ListenRange> {
+    let range = |neighbor: &Neighbor| match neighbor.peer {
+        Peer::Range { prefix, limit } => Some(ListenRange {
+            prefix,
+            limit: limit.into(),
+            template: neighbor_config(config, neighbor, model),
+        }),
+        Peer::Address(_) | Peer::Interface(_) => None,
+    };
+    config.neighbors.iter().filter_map(range).collect()
+}
+
 fn neighbor_config(config: &Bgp, neighbor: &Neighbor, model: &Model) -> NeighborConfig {
     let (remote_as, families) = (neighbor.remote_as, neighbor.families.clone());
     let base = match &neighbor.peer {
         Peer::Address(address) => NeighborConfig::new(*address, remote_as, families),
+        Peer::Range { prefix, .. } => NeighborConfig::new(prefix.addr(), remote_as, families),
         Peer::Interface(name) => {
             // A session that was kept is on this one.
             let scope_id = usable(model, name).map_or(0, |interface| interface.index);

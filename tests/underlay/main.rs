@@ -5,6 +5,7 @@ mod bfd;
 mod bird;
 mod bmp;
 mod distance;
+mod dynamic;
 mod gobgp;
 mod graceful_restart;
 mod installed;

@@ -335,6 +335,10 @@ impl Session {
         }
     }
 
+    pub(crate) fn has_connections(&mut self) -> bool {
+        self.state.connections().next().is_some()
+    }
+
     /// What we say when we open a session.
     pub(crate) fn our_open(&self) -> Open {
         self.offer.open()

@@ -59,7 +59,9 @@ impl Speaker {
             .filter_map(|(neighbor, index)| {
                 let config = &neighbor.as_ref()?.config;
                 let is_wanted = wanted.iter().any(|wanted| wanted.is_same_neighbor(config));
-                (!is_wanted).then(|| (NeighborId(index), config.name()))
+                let is_dynamic = neighbor.as_ref()?.range.is_some();
+                // One that came by itself stays, unless it gets a name.
+                (is_wanted == is_dynamic).then(|| (NeighborId(index), config.name()))
             })
             .collect()
     }

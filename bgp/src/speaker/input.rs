@@ -30,7 +30,10 @@ impl Speaker {
         local: SocketAddr,
         now: Instant,
     ) -> Option<ConnectionId> {
-        let index = self.neighbor_at(remote)?;
+        let index = match self.neighbor_at(remote) {
+            Some(index) => index,
+            None => self.admit(remote, now)?,
+        };
         self.found_at(index, remote, now);
         let id = self.new_connection(index);
         let mut taken = false;
@@ -105,6 +108,7 @@ impl Speaker {
             self.with_session(index, now, |session| session.handle_timeout(now));
             self.expire_retained(index, now);
             self.expire_long_lived(index, now);
+            self.dismiss_if_over(index, now);
         }
         self.expire_deferral(now);
         self.tell_stations_counts(now);
@@ -260,9 +264,10 @@ impl Speaker {
             } else {
                 let next = neighbor.next_timeout();
                 self.wake_at = [self.wake_at, next].into_iter().flatten().min();
-                return;
+                break;
             }
         }
+        self.dismiss_if_over(index, now);
     }
 
     fn handle_session_action(&mut self, index: u32, action: SessionAction) {

@@ -7,6 +7,7 @@
 mod bfd;
 mod change;
 pub(crate) mod config;
+mod dynamic;
 mod event;
 mod input;
 mod long_lived;
@@ -52,6 +53,7 @@ pub use change::NeighborChange;
 pub use config::{
     AllowOwnAs, GracefulRestartConfig, NeighborConfig, NeighborError, RemoteAs, SpeakerConfig,
 };
+pub use dynamic::ListenRange;
 pub use event::{Action, BestPath, EqualPath, Event, PathSource};
 pub use max_prefix::{LimitAction, MaximumPrefix};
 use neighbor::{Inbound, Neighbor};
@@ -86,6 +88,8 @@ pub struct Route {
 pub struct Speaker {
     config: SpeakerConfig,
     neighbors: Vec<Option<Neighbor>>,
+    /// Where neighbours may come from that are not named.
+    ranges: Vec<ListenRange>,
     connections: HashMap<ConnectionId, Inbound>,
     next_connection: u64,
     tables: Tables,
@@ -115,6 +119,7 @@ impl Speaker {
         let deferral = Deferral::new(&config, now);
         let mut speaker = Self {
             neighbors: Vec::new(),
+            ranges: Vec::new(),
             connections: HashMap::new(),
             next_connection: 0,
             tables: Tables::new(

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use ipnet::IpNet;
+
 use super::NeighborConfig;
 use super::max_prefix::LimitLog;
 use super::mrai::Mrai;
@@ -16,6 +18,8 @@ use crate::wire::FamilySet;
 pub(super) struct Neighbor {
     pub(super) config: NeighborConfig,
     pub(super) session: Session,
+    /// It connected from this prefix, and is forgotten when its session is over.
+    pub(super) range: Option<IpNet>,
     /// What policy makes of its routes, in this session.
     pub(super) imports: Imports,
     /// Families with routes from before their import policy changed, which cannot be had again.
@@ -79,6 +83,7 @@ impl Neighbor {
             mrai: Mrai::new(config.advertisement_interval, jitter),
             config,
             session,
+            range: None,
             imports: Imports::default(),
             needs_reset: FamilySet::EMPTY,
             retained: None,

@@ -64,7 +64,11 @@ impl Speaker {
     /// `None`: close the connection. We did not start as restarting, the neighbour is gone, its configuration is
     /// another one, or it does not know enhanced route refresh.
     pub fn resume(&mut self, saved: &SavedSession, now: Instant) -> Option<ConnectionId> {
-        let index = self.neighbor_at(saved.remote).or_else(|| self.unseen_at(saved.remote))?;
+        let known = self.neighbor_at(saved.remote).or_else(|| self.unseen_at(saved.remote));
+        let index = match known {
+            Some(index) => index,
+            None => self.admit(saved.remote, now)?,
+        };
         self.found_at(index, saved.remote, now);
         let config = &self.neighbors.get(index as usize)?.as_ref()?.config;
         let same_source = config.local_address.is_none_or(|local| local == saved.local.ip());

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 
 use super::config::{NeighborConfig, RemoteAs};
 use super::neighbor::Neighbor;
-use super::{Action, Speaker};
+use super::{Action, ConnectionId, Speaker};
 use crate::types::Asn;
 
 /// How far away a neighbour may be.
@@ -114,9 +114,11 @@ impl NeighborConfig {
 impl Speaker {
     /// What a connection from there must be; `None`: nobody is there that we take one from.
     pub fn transport(&self, remote: SocketAddr) -> Option<Transport> {
-        let index = self.neighbor_at(remote)?;
-        let neighbor = self.neighbors.get(index as usize)?.as_ref()?;
-        Some(neighbor.config.transport(self.config.asn))
+        let config = match self.neighbor_at(remote) {
+            Some(index) => &self.neighbors.get(index as usize)?.as_ref()?.config,
+            None => &self.range_of(remote)?.template,
+        };
+        Some(config.transport(self.config.asn))
     }
 
     /// All who sign, for a listener that has heard of no [`Action::Authenticate`] yet.
@@ -126,7 +128,14 @@ impl Speaker {
             let from = IpNet::from(neighbor.config.address);
             neighbor.config.auth.clone().map(|auth| Signer { from, auth })
         };
-        neighbors.filter_map(signer).filter(|signer| !is_nobody(signer.from)).collect()
+        let ranges = self.ranges.iter().filter_map(|range| {
+            range.template.auth.clone().map(|auth| Signer { from: range.prefix, auth })
+        });
+        neighbors
+            .filter_map(signer)
+            .filter(|signer| !is_nobody(signer.from))
+            .chain(ranges)
+            .collect()
     }
 
     /// Nobody signs from there any more.
@@ -148,11 +157,18 @@ impl Speaker {
             return;
         }
         let of_it = self.connections.iter().filter(|(_, inbound)| inbound.neighbor == index);
-        self.actions.push_back(Action::Authenticate {
-            from: IpNet::from(neighbor.config.address),
-            auth: neighbor.config.auth.clone(),
-            connections: of_it.map(|(id, _)| *id).collect(),
-        });
+        let connections = of_it.map(|(id, _)| *id).collect();
+        let (from, auth) = (IpNet::from(neighbor.config.address), neighbor.config.auth.clone());
+        self.authenticate_from(from, auth, connections);
+    }
+
+    pub(super) fn authenticate_from(
+        &mut self,
+        from: IpNet,
+        auth: Option<Auth>,
+        connections: Vec<ConnectionId>,
+    ) {
+        self.actions.push_back(Action::Authenticate { from, auth, connections });
     }
 }
 

@@ -27,6 +27,8 @@ pub struct NeighborSummary {
     pub config: NeighborConfig,
     /// Where its session stands.
     pub state: SessionState,
+    /// It connected from a [`super::ListenRange`], and is forgotten when its session is over.
+    pub dynamic: bool,
     /// Taken down by the operator.
     pub shutdown: bool,
     /// The family of which it sent more than it may: so the session is down until it rests no more, or is reset.
@@ -136,6 +138,7 @@ impl Speaker {
                     id: NeighborId(index),
                     config: neighbor.config.clone(),
                     state: neighbor.session.state(),
+                    dynamic: neighbor.range.is_some(),
                     shutdown: neighbor.session.is_stopped() && neighbor.over_limit.is_none(),
                     over_limit: neighbor.over_limit,
                     bfd: neighbor.bfd,

@@ -212,7 +212,7 @@ pub(super) fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) ->
         connections_dropped: summary.established_count
             - u64::from(established && summary.established_count > 0),
         last_error: why_not_established(summary),
-        dynamic: false,
+        dynamic: summary.dynamic,
         families: summary
             .families
             .iter()

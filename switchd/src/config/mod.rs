@@ -168,6 +168,13 @@ pub enum Peer {
     Address(IpAddr),
     /// Whoever is at the other end of this interface (BGP unnumbered).
     Interface(String),
+    /// Whoever connects from this prefix.
+    Range {
+        /// From where.
+        prefix: IpNet,
+        /// So many at a time.
+        limit: u16,
+    },
 }
 
 impl Peer {
@@ -176,6 +183,7 @@ impl Peer {
         match self {
             Self::Address(address) => address.is_ipv4(),
             Self::Interface(_) => false,
+            Self::Range { prefix, .. } => matches!(prefix, IpNet::V4(_)),
         }
     }
 }
@@ -185,6 +193,7 @@ impl fmt::Display for Peer {
         match self {
             Self::Address(address) => address.fmt(f),
             Self::Interface(name) => name.fmt(f),
+            Self::Range { prefix, .. } => prefix.fmt(f),
         }
     }
 }

@@ -135,6 +135,9 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
             if !neighbor.hostname.is_empty() {
                 peer["hostname"] = neighbor.hostname.as_str().into();
             }
+            if neighbor.dynamic {
+                peer["dynamicPeer"] = true.into();
+            }
             if neighbor.state_age_ms.is_some() {
                 peer["peerUptimeEstablishedEpoch"] = seconds_since_1970().saturating_sub(age / 1000).into();
             }
@@ -174,7 +177,9 @@ fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> Strin
             };
             vec![
                 match neighbor.hostname.as_str() {
+                    "" if neighbor.dynamic => format!("*{}", name_of(neighbor)),
                     "" => name_of(neighbor).to_owned(),
+                    hostname if neighbor.dynamic => format!("*{hostname}({})", name_of(neighbor)),
                     hostname => format!("{hostname}({})", name_of(neighbor)),
                 },
                 "4".to_owned(),

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use bgp::speaker::{NeighborChange, StationConfig, StationId};
+use bgp::speaker::{NeighborChange, NeighborError, Speaker, StationConfig, StationId};
 use platform::kernel::Model;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
-use super::{hostname, neighbor_config, scrape};
+use super::{hostname, listen_ranges, named, neighbor_config, scrape};
 use crate::api::Query;
 use crate::config::{self, Bgp, BmpStation, Config, Metrics};
 use crate::core::Core;
@@ -134,14 +134,22 @@ async fn set_neighbors(
     bgp: &Bgp,
     model: &Model,
 ) -> Result<Vec<String>, String> {
-    let wanted =
-        bgp.neighbors.iter().map(|neighbor| neighbor_config(bgp, neighbor, model)).collect();
-    let changes = handle
-        .with(|speaker, now| speaker.set_neighbors(wanted, now))
+    let wanted = named(bgp).map(|neighbor| neighbor_config(bgp, neighbor, model)).collect();
+    let ranges = listen_ranges(bgp, model);
+    let set = |speaker: &mut Speaker, now| {
+        let changes = speaker.set_neighbors(wanted, now)?;
+        Ok::<_, NeighborError>((changes, speaker.set_ranges(ranges, now)))
+    };
+    let (changes, ranges) = handle
+        .with(set)
         .await
         .map_err(|stopped| stopped.to_string())?
         .map_err(|error| error.to_string())?;
-    Ok(changes.into_iter().map(|(name, change)| tell(&name, change)).collect())
+    let changes = changes.into_iter().map(|(name, change)| tell(&name, change));
+    let ranges = ranges.into_iter().map(|prefix| {
+        format!("listen-range {prefix} changed, the sessions of its neighbors ended")
+    });
+    Ok(changes.chain(ranges).collect())
 }
 
 fn tell(name: &str, change: NeighborChange) -> String {

@@ -19,7 +19,7 @@ use super::route_rules::{
     AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
     check_role, check_role_strict,
 };
-use super::value::{check_asn, check_connect_retry, check_hold_time, refuse};
+use super::value::{check_asn, check_connect_retry, check_hold_time, check_network, refuse};
 use super::{Refusal, transport};
 use crate::config::{Neighbor, Peer, RemoteAs, RouteMaps, RouteRules};
 
@@ -33,6 +33,9 @@ pub(super) struct NeighborTable {
     address: Option<Spanned<IpAddr>>,
     /// Only of a neighbour, instead of an address.
     interface: Option<Spanned<String>>,
+    /// Only of a neighbour, instead of the address.
+    listen_range: Option<Spanned<String>>,
+    listen_limit: Option<Spanned<u16>>,
     /// Only of a neighbour.
     peer_group: Option<Spanned<String>>,
     remote_as: Option<Spanned<RemoteAsValue>>,
@@ -107,7 +110,7 @@ pub(super) fn check_neighbors(
         let span = table.span();
         let (peer, place) = table.get_ref().peer(&span)?;
         let neighbor = table.into_inner().inherit_from(groups)?.check(peer, &span, policies)?;
-        if checked.iter().any(|known| known.peer == neighbor.peer) {
+        if checked.iter().any(|known| known.peer.to_string() == neighbor.peer.to_string()) {
             return Err(refuse(
                 &place,
                 &format!("neighbor {} is configured twice; remove one of the two", neighbor.peer),
@@ -147,6 +150,12 @@ fn check_groups(groups: &[Spanned<NeighborTable>]) -> Result<(), Refusal> {
                 "a peer-group has no interface; give it to each [[bgp.neighbor]]",
             ));
         }
+        if let Some(range) = &table.listen_range {
+            return Err(refuse(
+                &range.span(),
+                "a peer-group has no listen-range; write [[bgp.neighbor]] with listen-range and peer-group",
+            ));
+        }
         if let Some(outer) = &table.peer_group {
             return Err(refuse(
                 &outer.span(),
@@ -165,6 +174,15 @@ impl NeighborTable {
             return Err(refuse(
                 &name.span(),
                 "a neighbor has no name; for a group write [[bgp.peer-group]], for a member peer-group = \"...\"",
+            ));
+        }
+        if let Some(range) = &self.listen_range {
+            return self.range(range);
+        }
+        if let Some(limit) = &self.listen_limit {
+            return Err(refuse(
+                &limit.span(),
+                "listen-limit says how many may come from a listen-range; there is none here",
             ));
         }
         let address = match (&self.address, &self.interface) {
@@ -193,6 +211,25 @@ impl NeighborTable {
         Ok((Peer::Address(address), span))
     }
 
+    fn range(&self, text: &Spanned<String>) -> Result<(Peer, Range<usize>), Refusal> {
+        // FRR's.
+        const LISTEN_LIMIT: u16 = 100;
+        if let Some(address) = &self.address {
+            return Err(refuse(
+                &address.span(),
+                "a neighbor has an address or a listen-range; take one of them out",
+            ));
+        }
+        let prefix = check_network(text.clone())?;
+        let limit = match &self.listen_limit {
+            Some(limit) if *limit.get_ref() == 0 => {
+                return Err(refuse(&limit.span(), "listen-limit is 0; nobody could connect"));
+            }
+            limit => limit.as_ref().map_or(LISTEN_LIMIT, |limit| *limit.get_ref()),
+        };
+        Ok((Peer::Range { prefix, limit }, text.span()))
+    }
+
     fn inherit_from(self, groups: &[Spanned<Self>]) -> Result<Self, Refusal> {
         let Some(wanted) = &self.peer_group else { return Ok(self) };
         let is_it = |group: &&Spanned<Self>| {
@@ -217,6 +254,8 @@ impl NeighborTable {
             name: self.name,
             address: self.address,
             interface: self.interface,
+            listen_range: self.listen_range,
+            listen_limit: self.listen_limit,
             peer_group: self.peer_group,
             remote_as: own_or(self.remote_as, &group.remote_as),
             families: own_or(self.families, &group.families),
@@ -283,8 +322,11 @@ impl NeighborTable {
         let families = match self.families {
             None => vec![match peer {
                 Peer::Address(IpAddr::V6(_)) => AfiSafi::IPV6_UNICAST,
+                Peer::Range { .. } if !is_ipv4 => AfiSafi::IPV6_UNICAST,
                 // As in FRR: IPv4 routes over IPv6 next hops.
-                Peer::Address(IpAddr::V4(_)) | Peer::Interface(_) => AfiSafi::IPV4_UNICAST,
+                Peer::Address(IpAddr::V4(_)) | Peer::Interface(_) | Peer::Range { .. } => {
+                    AfiSafi::IPV4_UNICAST
+                }
             }],
             Some(names) => names.into_iter().map(check_family).collect::<Result<_, _>>()?,
         };
