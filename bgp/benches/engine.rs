@@ -101,7 +101,8 @@ fn one_round(family: AfiSafi, stream: &[u8], hold: bool, policy: &NeighborPolicy
     let mut speaker = speaker(family, hold, now);
     let sender = establish(&mut speaker, 1, family, now);
     let receiver = establish(&mut speaker, 2, family, now);
-    speaker.set_policies(speaker.neighbors().iter().map(|known| (known.id, policy.clone())));
+    let policies = speaker.neighbors().into_iter().map(|known| (known.id, policy.clone()));
+    speaker.set_policies(policies, now);
     let begin = Instant::now();
     for chunk in stream.chunks(CHUNK) {
         speaker.handle_bytes(sender, chunk, now);

@@ -5,7 +5,8 @@
 mod pair;
 
 use bgp::speaker::{
-    DownReason, Event, NeighborChange, NeighborConfig, NeighborError, RemoteAs, SessionState,
+    DownReason, Event, LimitAction, MaximumPrefix, NeighborChange, NeighborConfig, NeighborError,
+    RemoteAs, SessionState,
 };
 use bgp::types::Asn;
 use bgp::wire::{CeaseReason, NextHop, Notification};
@@ -151,4 +152,34 @@ fn one_neighbor_that_cannot_be_means_that_nothing_happens() {
     assert_eq!(refused, Err(NeighborError::HoldTime([192, 0, 2, 9].into(), 2)));
     network.settle();
     assert!(network.established(0, 1) && network.established(0, 2));
+}
+
+#[test]
+fn another_maximum_prefix_is_held_against_what_is_there_without_a_reset() {
+    let mut network = three();
+    for number in 0..5 {
+        network.announce(1, ipv4(&format!("10.0.{number}.0/24")));
+    }
+    let maximum = |limit| {
+        vec![MaximumPrefix { family: IPV4, limit, warning: 75, action: LimitAction::Teardown }]
+    };
+    let mut all = wanted(&network);
+    all[0].maximum_prefix = maximum(5);
+    let changes = set(&mut network, all.clone());
+    assert_eq!(changes, [("192.0.2.2".to_owned(), NeighborChange::Changed)]);
+    assert!(network.established(0, 1));
+    assert_eq!(sessions(&network, 1), 1);
+    network.announce(1, ipv4("10.0.5.0/24"));
+    assert_eq!(network.neighbor(0, 1).over_limit, Some(IPV4), "the new limit holds");
+
+    all[0].maximum_prefix = maximum(6);
+    set(&mut network, all.clone());
+    network.seconds(120);
+    assert!(network.established(0, 1), "a higher limit ends the rest");
+    assert_eq!(network.nodes[0].speaker.route_count(IPV4), 6);
+    all[0].maximum_prefix = maximum(3);
+    set(&mut network, all);
+    assert_eq!(network.neighbor(0, 1).over_limit, Some(IPV4), "it has more than it may now");
+    assert_eq!(network.nodes[0].speaker.route_count(IPV4), 0);
+    assert_eq!(sessions(&network, 2), 1);
 }

@@ -12,7 +12,7 @@ use bgp::policy::{
     Action, AttributeCondition, Condition, Continue, Entry, FamilyPolicy, NeighborPolicy,
     NextHopSetting, PrefixList, PrefixRule, RouteCondition, RouteMap, Setting,
 };
-use bgp::speaker::RouteKey;
+use bgp::speaker::{LimitAction, MaximumPrefix, NeighborConfig, RouteKey};
 use bgp::types::{AfiSafi, Asn};
 use bgp::wire::{NextHop, code};
 use pair::{
@@ -77,7 +77,8 @@ fn export(family: AfiSafi, map: &Arc<RouteMap>) -> NeighborPolicy {
 /// Gives `node` another policy for its neighbour `other`, and lets everything follow from it.
 fn change(network: &mut Network, node: usize, other: usize, policy: NeighborPolicy) {
     let id = network.neighbor(node, other).id;
-    network.nodes[node].speaker.set_policies([(id, policy)]);
+    let now = network.now;
+    network.nodes[node].speaker.set_policies([(id, policy)], now);
     network.settle();
 }
 
@@ -193,7 +194,7 @@ fn internal_sessions_need_no_policies() {
     let mut network = Network::new();
     network.add(config(65_001, 1));
     network.add(config(65_001, 2));
-    let required = |c: &mut bgp::speaker::NeighborConfig| {
+    let required = |c: &mut NeighborConfig| {
         internal(c);
         c.policy.required = true;
     };
@@ -338,4 +339,27 @@ fn what_was_received_is_kept_if_wanted_and_the_neighbor_need_not_send_it_again()
     assert!(!network.knows(1, &prefix(third)), "it was withdrawn while it was refused");
     assert_eq!((refreshes(&network, 1, 0), network.updates(0, 1)), (asked, told));
     established_once(&network);
+}
+
+#[test]
+fn what_another_policy_takes_of_the_kept_routes_counts_against_the_limit() {
+    let mut network = Network::new();
+    network.add(config(65_001, 1));
+    network.add(config(65_002, 2));
+    let keep = |policy: NeighborPolicy| NeighborPolicy { keep_received: true, ..policy };
+    let first = keep(import(IPV4, &only(ONE)));
+    let action = LimitAction::Teardown;
+    let maximum = MaximumPrefix { family: IPV4, limit: 1, warning: 75, action };
+    let limited = |c: &mut NeighborConfig| {
+        c.policy = first;
+        c.maximum_prefix = vec![maximum];
+    };
+    network.peer_with(1, 0, &[IPV4], limited, |_| {});
+    network.seconds(3);
+    network.announce(0, ipv4(ONE));
+    network.announce(0, ipv4(OTHER));
+    assert_eq!(network.neighbor(1, 0).over_limit, None, "a refused route does not count");
+    change(&mut network, 1, 0, keep(NeighborPolicy::default()));
+    assert_eq!(network.neighbor(1, 0).over_limit, Some(IPV4));
+    assert_eq!(network.nodes[1].speaker.route_count(IPV4), 0);
 }

@@ -81,6 +81,7 @@ impl Speaker {
     ) -> Result<Option<NeighborChange>, NeighborError> {
         let Some(Some(neighbor)) = self.neighbors.get(id.0 as usize) else { return Ok(None) };
         let known = neighbor.config.clone();
+        let rests = neighbor.over_limit.is_some();
         // Where a neighbour on an interface is, we have found out ourselves.
         let wanted = match wanted.interface {
             Some(_) => {
@@ -94,6 +95,12 @@ impl Speaker {
         let as_it_is = NeighborConfig {
             shutdown: known.shutdown.clone(),
             policy: known.policy.clone(),
+            maximum_prefix: if rests {
+                // It has no session to lose, and another limit is why it may come back.
+                wanted.maximum_prefix.clone()
+            } else {
+                known.maximum_prefix.clone()
+            },
             bfd: known.bfd,
             next_hop_self: known.next_hop_self,
             next_hop_unchanged: known.next_hop_unchanged,
@@ -129,10 +136,14 @@ impl Speaker {
         if wanted.bfd != known.bfd {
             self.change_bfd(id.0);
         }
+        if wanted.maximum_prefix != known.maximum_prefix {
+            self.set_limits(id.0);
+        }
         if wanted.policy != known.policy {
-            self.set_policies([(id, wanted.policy)]);
+            self.set_policies([(id, wanted.policy)], now);
         }
         self.change_egress(id.0);
+        self.enforce_limits(id.0, now);
         if wanted.shutdown != known.shutdown {
             match &wanted.shutdown {
                 Some(text) => self.disable_neighbor(id, Some(text.as_str()), now),

@@ -211,7 +211,7 @@ impl Speaker {
     }
 
     /// `hard`: the peer would keep the routes of a session that ends with a NOTIFICATION (RFC 8538).
-    fn end_session(
+    pub(super) fn end_session(
         &mut self,
         index: u32,
         connection: ConnectionId,

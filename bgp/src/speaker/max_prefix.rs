@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::Speaker;
+use crate::rib::ingress::Refusal;
 use crate::types::AfiSafi;
 use crate::wire::FamilySet;
 
@@ -79,6 +80,25 @@ impl Speaker {
             if became(&mut neighbor.limit_log.beyond, family, received as u64 > u64::from(limit)) {
                 tracing::warn!(neighbor = %address, %family, received, limit, "more than the maximum number of prefixes");
             }
+        }
+    }
+
+    /// The limits or the import policies of a neighbour are other ones: if it has more than it may, its session ends as
+    /// for one announcement too many.
+    pub(super) fn enforce_limits(&mut self, index: u32, now: Instant) {
+        self.check_limits(index);
+        let Some(Some(neighbor)) = self.neighbors.get(index as usize) else { return };
+        let session = &neighbor.session;
+        let Some(connection) = session.established_connection() else { return };
+        let Some((negotiated, ..)) = session.established() else { return };
+        let hard = negotiated.notification_restart;
+        let refusal = neighbor.config.maximum_prefix.iter().find_map(|maximum| {
+            let (family, limit) = (maximum.family, maximum.hard_limit()? as usize);
+            let received = self.tables.get(family)?.received(index);
+            (received > limit).then_some(Refusal::TooMany { family, limit })
+        });
+        if let Some(refusal) = refusal {
+            self.end_session(index, connection, refusal, hard, now);
         }
     }
 

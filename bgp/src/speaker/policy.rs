@@ -1,5 +1,7 @@
 //! Policies that change while sessions are up. No session is reset for that.
 
+use std::time::Instant;
+
 use super::{NeighborId, Speaker};
 use crate::policy::NeighborPolicy;
 use crate::rib::peers::Source;
@@ -11,9 +13,11 @@ impl Speaker {
     /// are told everything again, and what is now denied is withdrawn. Another import policy is applied to what the neighbour
     /// sent, if that is kept; otherwise the neighbour is asked for all its routes again (RFC 2918); if it cannot send them,
     /// its old routes stay as they are until it is reset, and [`FamilySummary::needs_reset`](super::FamilySummary::needs_reset) says so.
+    /// Only a neighbour that now has more routes than its limit loses its session for that.
     pub fn set_policies(
         &mut self,
         policies: impl IntoIterator<Item = (NeighborId, NeighborPolicy)>,
+        now: Instant,
     ) {
         for (NeighborId(index), policy) in policies {
             let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { continue };
@@ -21,6 +25,7 @@ impl Speaker {
                 neighbor.config.policy = policy;
                 self.change_imports(index);
                 self.change_egress(index);
+                self.enforce_limits(index, now);
             }
         }
         let mut used = Vec::new();
