@@ -1,6 +1,6 @@
 //! The BFD process: one thread, one loop. The protocol is in [`bgp::bfd`], its sockets in [`bgp::net::bfd`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::Path;
@@ -19,6 +19,8 @@ use crate::keeper::{KeeperError, channel, server};
 const FIRST_DAEMON: Duration = Duration::from_secs(10);
 /// How long a daemon that starts may take to ask for the sessions that there are.
 const CLAIM: Duration = Duration::from_secs(30);
+/// How soon a daemon that has not read is tried again.
+const BUSY: Duration = Duration::from_millis(5);
 /// Before everything else on the machine, as far as that is ours to say: packets that are late take sessions down.
 const NICE: i32 = -20;
 
@@ -31,7 +33,7 @@ const NICE: i32 = -20;
 pub fn run(socket: &Path) -> Result<(), KeeperError> {
     // Fails only where the process already leads a session or a group: then it is detached as far as it wants to be.
     let _already_leader = rustix::process::setsid();
-    if let Err(error) = rustix::process::nice(NICE) {
+    if let Err(error) = raise_priority() {
         say(&format!("runs with ordinary priority: {error}"));
     }
     let mut engine = Engine::open().map_err(KeeperError::Ports)?;
@@ -45,6 +47,15 @@ pub fn run(socket: &Path) -> Result<(), KeeperError> {
     result
 }
 
+fn raise_priority() -> std::io::Result<()> {
+    rustix::process::nice(NICE)?;
+    // With a session of its own goes a scheduling group, and a process is only nice to others of its group (sched(7)).
+    match fs::write("/proc/self/autogroup", NICE.to_string()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        outcome => outcome,
+    }
+}
+
 struct Server {
     daemon: Option<OwnedFd>,
     /// How long sessions go on without a daemon.
@@ -54,8 +65,10 @@ struct Server {
     /// When sessions end that the daemon that came last has not asked for.
     claim_until: Option<Instant>,
     claimed: HashSet<Peer>,
-    /// Sessions that failed while no daemon was there.
-    missed: HashSet<Peer>,
+    /// Sessions that a daemon has not been told of as they are: each once, however often it changed.
+    untold: VecDeque<Peer>,
+    /// Sessions that have failed, which no daemon has been told.
+    failed: HashSet<Peer>,
     /// The state of each session, and since when.
     since: HashMap<Peer, (SessionState, Duration)>,
 }
@@ -68,7 +81,8 @@ impl Server {
             ends_at: Instant::now() + FIRST_DAEMON,
             claim_until: None,
             claimed: HashSet::new(),
-            missed: HashSet::new(),
+            untold: VecDeque::new(),
+            failed: HashSet::new(),
             since: HashMap::new(),
         }
     }
@@ -77,8 +91,7 @@ impl Server {
         while self.daemon.is_some() || Instant::now() < self.ends_at {
             let mut fds = vec![listener.as_fd()];
             fds.extend(self.daemon.as_ref().map(|daemon| daemon.as_fd()));
-            let until = if self.daemon.is_some() { self.claim_until } else { Some(self.ends_at) };
-            let ready = engine.wait(&fds, until).map_err(KeeperError::System)?;
+            let ready = engine.wait(&fds, self.wake_at()).map_err(KeeperError::System)?;
             // The daemon before the listener: what a dead daemon said last counts before its successor asks.
             if ready.get(1) == Some(&true)
                 && let Err(end) = self.handle_requests(engine)
@@ -89,13 +102,22 @@ impl Server {
                 self.accept(listener);
             }
             self.end_unclaimed(engine);
-            self.report_changes(engine);
+            self.note_changes(engine);
+            self.tell_daemon(engine);
         }
         let peers: Vec<Peer> = engine.peers().collect();
         peers.iter().for_each(|peer| engine.stop(peer));
         engine.transmit();
         say(&format!("ends with {} sessions", peers.len()));
         Ok(())
+    }
+
+    fn wake_at(&self) -> Option<Instant> {
+        match (&self.daemon, self.untold.is_empty()) {
+            (None, _) => Some(self.ends_at),
+            (Some(_), true) => self.claim_until,
+            (Some(_), false) => Some(Instant::now() + BUSY),
+        }
     }
 
     fn accept(&mut self, listener: &OwnedFd) {
@@ -109,6 +131,7 @@ impl Server {
     fn lose_daemon(&mut self, why: &str) {
         say(why);
         self.daemon = None;
+        self.untold.clear();
         self.ends_at = Instant::now() + self.linger;
     }
 
@@ -136,10 +159,7 @@ impl Server {
                 engine.start(peer, local, intervals(min_tx, min_rx, multiplier));
                 self.claimed.insert(peer);
                 // Also if nothing changed: this daemon may be a new one.
-                if let Some(session) = engine.get(&peer) {
-                    let failed = self.missed.remove(&peer);
-                    self.report(&session, local, failed);
-                }
+                self.note(peer);
             }
             Request::Stop { peer } => {
                 let peer = Peer::from(peer);
@@ -159,36 +179,60 @@ impl Server {
         unclaimed.iter().for_each(|peer| engine.stop(peer));
     }
 
-    fn report_changes(&mut self, engine: &mut Engine) {
+    fn note_changes(&mut self, engine: &mut Engine) {
         while let Some(change) = engine.poll_change() {
-            let peer = change.session.peer;
-            if change.failed && self.daemon.is_none() {
-                self.missed.insert(peer);
+            let SessionView { peer, state, .. } = change.session;
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let known = self.since.entry(peer).or_insert((state, now));
+            if known.0 != state {
+                *known = (state, now);
             }
-            if let Some(local) = engine.local(&peer) {
-                self.report(&change.session, local, change.failed);
+            if change.failed {
+                self.failed.insert(peer);
+            }
+            self.note(peer);
+        }
+    }
+
+    fn note(&mut self, peer: Peer) {
+        if self.daemon.is_some() && !self.untold.contains(&peer) {
+            self.untold.push_back(peer);
+        }
+    }
+
+    /// As much as it takes: a daemon that does not read must not hold up packets, and hears the rest later.
+    fn tell_daemon(&mut self, engine: &Engine) {
+        while let (Some(daemon), Some(peer)) = (&self.daemon, self.untold.front().copied()) {
+            let outcome = match self.report(&peer, engine) {
+                Some(report) => send(daemon, &report),
+                // Ended meanwhile.
+                None => Ok(true),
+            };
+            match outcome {
+                Ok(true) => {
+                    self.untold.pop_front();
+                    self.failed.remove(&peer);
+                }
+                Ok(false) => return,
+                Err(error) => self.lose_daemon(&format!("cannot tell the daemon: {error}")),
             }
         }
     }
 
-    fn report(&mut self, session: &SessionView, local: std::net::IpAddr, failed: bool) {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let known = self.since.entry(session.peer).or_insert((session.state, now));
-        if known.0 != session.state {
-            *known = (session.state, now);
-        }
-        let status = Status { session: *session, local, since: known.1 };
-        let Some(daemon) = &self.daemon else { return };
-        let sent = serde_json::to_vec(&Report::new(&status, failed))
-            .map_err(|error| error.to_string())
-            .and_then(|bytes| {
-                // A daemon that does not read must not hold up packets.
-                channel::send(daemon, &bytes, None, SendFlags::DONTWAIT)
-                    .map_err(|error| error.to_string())
-            });
-        if let Err(error) = sent {
-            self.lose_daemon(&format!("cannot tell the daemon: {error}"));
-        }
+    fn report(&self, peer: &Peer, engine: &Engine) -> Option<Report> {
+        let (session, local) = (engine.get(peer)?, engine.local(peer)?);
+        let since = self.since.get(peer).map(|(_, since)| *since).unwrap_or_default();
+        Some(Report::new(&Status { session, local, since }, self.failed.contains(peer)))
+    }
+}
+
+/// `false`: it has not read what was sent before.
+fn send(daemon: &OwnedFd, report: &Report) -> Result<bool, String> {
+    let bytes = serde_json::to_vec(report).map_err(|error| error.to_string())?;
+    match channel::send(daemon, &bytes, None, SendFlags::DONTWAIT) {
+        Ok(()) => Ok(true),
+        Err(Errno::AGAIN) => Ok(false),
+        Err(error) => Err(error.to_string()),
     }
 }
 
