@@ -9,7 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use bgp::speaker::{
-    AddPathSend, ConnectionId, NeighborConfig, RemoteAs, RouteKey, Speaker, SpeakerConfig,
+    AddPathSend, ConnectionId, LimitAction, MaximumPrefix, NeighborConfig, RemoteAs, RouteKey,
+    Speaker, SpeakerConfig,
 };
 use bgp::types::{AfiSafi, Asn, RouterId};
 use bgp::wire::{
@@ -181,6 +182,29 @@ fn after_a_restart_of_the_sender_what_it_does_not_tell_again_goes_path_by_path()
     network.seconds(60);
     assert_eq!(next_hops(&network), [2]);
     assert!(!network.is_stale(RECEIVER, &prefix(NET)));
+}
+
+#[test]
+fn stale_paths_make_room_for_new_ones_at_the_limit() {
+    let mut network = reflector(AddPathSend::All, IPV4, 3);
+    let limit =
+        MaximumPrefix { family: IPV4, limit: 2, warning: 75, action: LimitAction::Teardown };
+    let mut limited = network.neighbor(RECEIVER, 0).config;
+    limited.maximum_prefix = vec![limit];
+    let now = network.now;
+    network.nodes[RECEIVER].speaker.set_neighbors(vec![limited], now).unwrap();
+    for source in [2, 3] {
+        announce(&mut network, source, 65_009, 100);
+    }
+    network.reset_connections(0, RECEIVER);
+    assert!(network.is_stale(RECEIVER, &prefix(NET)));
+    announce(&mut network, 4, 65_009, 100);
+    network.withdraw(2, &prefix(NET));
+    assert_eq!(next_hops(&network), [2, 3], "kept, stale");
+    network.seconds(60);
+    assert!(network.established(0, RECEIVER));
+    assert_eq!(network.neighbor(RECEIVER, 0).over_limit, None);
+    assert_eq!(next_hops(&network), [3, 4]);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
 use bgp::speaker::{
-    Event, FibReport, FibState, FibToken, GracefulRestartConfig, PathSource, Route, RouteKey,
-    SpeakerConfig,
+    AddPathSend, Event, FibReport, FibState, FibToken, GracefulRestartConfig, NeighborConfig,
+    PathSource, Route, RouteKey, SpeakerConfig,
 };
 use bgp::wire::{AttributeSet, NextHop};
 use pair::{EVPN, IPV4, IPV6, Network, config, internal, ipv4, ipv4_with, mac, mac_key, prefix};
@@ -125,6 +125,38 @@ fn both_unicast_families_are_held_each_by_itself() {
     refuse(&mut network, &key);
     confirm(&mut network, &prefix(NET));
     assert!(!network.knows(LISTENER, &key) && network.knows(LISTENER, &prefix(NET)));
+}
+
+#[test]
+fn a_better_path_that_goes_before_its_answer_leaves_all_paths_to_a_neighbor_with_add_path() {
+    const BETTER: usize = 4;
+    let mut network = Network::new();
+    for config in
+        [config(65_001, 1), config(65_002, 2), holding(), config(65_004, 4), config(65_005, 5)]
+    {
+        network.add(config);
+    }
+    for other in [LEFT, RIGHT, BETTER] {
+        network.peer(other, MIDDLE, &[IPV4]);
+    }
+    let send = |c: &mut NeighborConfig| c.add_path_send = Some(AddPathSend::All);
+    network.peer_with(MIDDLE, LISTENER, &[IPV4], send, |c| c.add_path_receive = true);
+    network.seconds(3);
+    let key = prefix(NET);
+    let paths = |network: &Network| {
+        network.nodes[LISTENER].speaker.route(&key).map_or(0, |route| route.paths.len())
+    };
+    network.announce(LEFT, longer(NET));
+    network.announce(RIGHT, longer(NET));
+    confirm(&mut network, &key);
+    assert_eq!(paths(&network), 2);
+    network.announce(BETTER, ipv4(NET));
+    assert_eq!(paths(&network), 1, "only what forwards");
+    network.withdraw(BETTER, &key);
+    let before = updates(&network);
+    confirm(&mut network, &key);
+    assert_eq!(paths(&network), 2);
+    assert_eq!(updates(&network), before + 1, "what it had is not told again");
 }
 
 #[test]

@@ -122,6 +122,16 @@ impl<F: RouteFamily> Table<F> {
         }
     }
 
+    /// Neighbours with ADD-PATH may be told of other paths than until now; none of them has changed.
+    pub(super) fn tell_other_paths(&mut self, id: DestinationId) {
+        for place in 0..self.listeners.len() {
+            let neighbor = self.listeners[place];
+            if self.adj_out[neighbor as usize].paths.is_some() {
+                self.tell_neighbor(neighbor, id);
+            }
+        }
+    }
+
     /// Writes what a neighbour with ADD-PATH has to be told of these destinations.
     pub(super) fn write_paths(
         &mut self,

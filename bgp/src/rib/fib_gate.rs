@@ -73,6 +73,15 @@ pub(super) struct Standing<F: RouteFamily> {
     token: u32,
 }
 
+/// Who has to be told after an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    None,
+    /// The best path is what neighbours have, but there are others beside it again.
+    ForAddPath,
+    ForAll,
+}
+
 impl<F: RouteFamily> Default for FibGate<F> {
     fn default() -> Self {
         Self {
@@ -104,12 +113,15 @@ impl<F: RouteFamily> Table<F> {
         let Some(id) = self.find(key) else { return };
         let Some(gate) = &mut self.gate else { return };
         let Some(best) = self.destinations[id as usize].paths.first() else { return };
-        let changed = match state {
+        let news = match state {
             FibState::Forwarding => gate.confirm(id, token, best, peers),
-            FibState::NotForwarding => gate.refuse(id, token),
+            FibState::NotForwarding if gate.refuse(id, token) => News::ForAll,
+            FibState::NotForwarding => News::None,
         };
-        if changed {
-            self.tell_neighbors(id);
+        match news {
+            News::None => {}
+            News::ForAddPath => self.tell_other_paths(id),
+            News::ForAll => self.tell_neighbors(id),
         }
     }
 
@@ -276,17 +288,17 @@ impl<F: RouteFamily> FibGate<F> {
         token: FibToken,
         best: &Path<F>,
         peers: &Peers,
-    ) -> bool {
+    ) -> News {
         if self.token(id) != token.0.get() || !self.forwarding.insert(id) {
-            return false;
+            return News::None;
         }
         self.refused.remove(id);
         self.decided(id);
-        // It may have come back to what it was, and then neighbours have heard of nothing else.
+        // It may have come back to what it was, and then neighbours have heard of no other best path.
         let same = |standing: Box<Standing<F>>| {
             standing.path.is_same(best) && standing.peer == *peers.get(best.source)
         };
-        !self.standing.remove(&id).is_some_and(same)
+        if self.standing.remove(&id).is_some_and(same) { News::ForAddPath } else { News::ForAll }
     }
 
     fn refuse(&mut self, id: DestinationId, token: FibToken) -> bool {

@@ -187,7 +187,7 @@ fn announce<F: RouteFamily>(
             None => table.remove(&key, source, id, peers),
         }
         taken += 1;
-        if taken > room && table.received_from(source) > limit {
+        if taken > room && table.is_beyond_limit(source, peers) {
             return Err(Refusal::TooMany { family: F::FAMILY, limit });
         }
     }

@@ -249,6 +249,17 @@ impl<F: RouteFamily> Table<F> {
         limit.map_or(usize::MAX, |limit| *limit as usize)
     }
 
+    /// Whether a source has more paths than it may. Its stale ones are not held against it: with ADD-PATH, they may stand
+    /// beside the new ones under other identifiers, and go now if there is no room for both.
+    #[inline(never)]
+    pub(super) fn is_beyond_limit(&mut self, source: Source, peers: &Peers) -> bool {
+        let limit = self.limit(source);
+        if self.received_from(source) > limit {
+            self.flush(source, true, peers);
+        }
+        self.received_from(source) > limit
+    }
+
     /// Keys with all their paths, the best one first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&F::Key, &[Path<F>])> {
         self.destinations

@@ -91,6 +91,7 @@ pub(crate) trait AnyTable {
     fn slots_in_use(&self) -> usize;
     fn received(&self, neighbor: u32) -> usize;
     fn set_limit(&mut self, neighbor: u32, limit: Option<u32>);
+    fn is_beyond_limit(&mut self, source: Source, peers: &Peers) -> bool;
     fn sent(&self, neighbor: u32) -> usize;
     fn pending(&self, neighbor: u32) -> usize;
     fn listen(
@@ -136,6 +137,10 @@ impl<F: RouteFamily> AnyTable for Table<F> {
 
     fn set_limit(&mut self, neighbor: u32, limit: Option<u32>) {
         Self::set_limit(self, neighbor, limit);
+    }
+
+    fn is_beyond_limit(&mut self, source: Source, peers: &Peers) -> bool {
+        Self::is_beyond_limit(self, source, peers)
     }
 
     fn sent(&self, neighbor: u32) -> usize {

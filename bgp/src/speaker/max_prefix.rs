@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Speaker;
 use crate::rib::ingress::Refusal;
+use crate::rib::peers::Source;
 use crate::types::AfiSafi;
 use crate::wire::FamilySet;
 
@@ -94,8 +95,9 @@ impl Speaker {
         let hard = negotiated.notification_restart;
         let refusal = neighbor.config.maximum_prefix.iter().find_map(|maximum| {
             let (family, limit) = (maximum.family, maximum.hard_limit()? as usize);
-            let received = self.tables.get(family)?.received(index);
-            (received > limit).then_some(Refusal::TooMany { family, limit })
+            let table = self.tables.get_mut(family)?;
+            let beyond = table.is_beyond_limit(Source::neighbor(index), &self.peers);
+            beyond.then_some(Refusal::TooMany { family, limit })
         });
         if let Some(refusal) = refusal {
             self.end_session(index, connection, refusal, hard, now);
