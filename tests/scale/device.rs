@@ -249,19 +249,34 @@ fn switchd(role: Role) -> String {
     )
 }
 
+/// Whether the `bird` that would be started is at least 2.19.
+pub(crate) fn bird_has_evpn() -> Result<bool> {
+    let output = std::process::Command::new("bird").arg("--version").output()?;
+    // On standard error, as "BIRD version 2.0.12".
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said).into_owned();
+    let version = said.split_whitespace().last().unwrap_or_default();
+    let mut numbers = version.split('.').map_while(|number| number.parse::<u32>().ok());
+    Ok((numbers.next(), numbers.next()) >= (Some(2), Some(19)))
+}
+
 fn bird(role: Role) -> String {
     let kernel =
         if role.fib { "protocol kernel { ipv4 { import none; export all; }; }\n" } else { "" };
+    let (table, channel) = match role.family {
+        Family::Ipv4Unicast => ("", "ipv4 {"),
+        Family::Evpn => ("evpn table macs;\n", "evpn { table macs; next hop keep;"),
+    };
     let neighbor = |(number, (address, asn)): (usize, (Ipv4Addr, u32))| {
         let export = if asn == SENDERS_ASN { "none" } else { "all" };
         format!(
             "protocol bgp peer{number} {{ local {ADDRESS} as {ASN}; neighbor {address} as {asn}; passive on; \
-             hold time {}; ipv4 {{ import all; export {export}; }}; }}\n",
+             hold time {}; {channel} import all; export {export}; }}; }}\n",
             role.hold_time
         )
     };
     let neighbors: String = neighbors(role).enumerate().map(neighbor).collect();
-    format!("router id {ADDRESS};\nprotocol device {{}}\n{kernel}{neighbors}")
+    format!("router id {ADDRESS};\n{table}protocol device {{}}\n{kernel}{neighbors}")
 }
 
 fn frr(role: Role) -> String {

@@ -78,6 +78,11 @@ impl Report {
         self.bars.iter().all(Bar::is_met)
     }
 
+    /// Whether a device was measured at all.
+    pub(crate) fn has(&self, device: Kind) -> bool {
+        self.rounds.iter().any(|(kind, _)| *kind == device)
+    }
+
     /// Medians, one by one, over the rounds.
     pub(crate) fn median(&self, device: Kind, load: &str) -> Figures {
         let of = |(kind, figures): &(Kind, Figures)| {
