@@ -397,3 +397,23 @@ fn routes_without_identifiers_are_read_as_before() {
     let routes: Vec<_> = Routes::<Ipv4Unicast>::new(&[8, 10]).paths().map(Result::unwrap).collect();
     assert_eq!(routes, [(0, ("10.0.0.0/8".parse().unwrap(), ()))]);
 }
+
+#[test]
+fn paths_beyond_what_anybody_needs_are_not_taken() {
+    let mut network = reflector(AddPathSend::All, IPV4, 0);
+    // ORIGIN, an empty AS_PATH, NEXT_HOP, LOCAL_PREF; then 10.0.0.0/8 under ten thousand identifiers.
+    let attributes =
+        [0x40, 1, 1, 0, 0x40, 2, 0, 0x40, 3, 4, 192, 0, 2, 9, 0x40, 5, 4, 0, 0, 0, 100];
+    let nlri: Vec<u8> =
+        (1..=10_000_u32).flat_map(|id| [&id.to_be_bytes()[..], &[8, 10]].concat()).collect();
+    let length = u16::try_from(attributes.len()).unwrap().to_be_bytes();
+    let body = [&[0, 0], &length[..], &attributes, &nlri].concat();
+    let total = u16::try_from(19 + body.len()).unwrap().to_be_bytes();
+    let message = [&[0xff; 16][..], &total, &[2], &body].concat();
+    network.inject(RECEIVER, 0, &message);
+    network.settle();
+    assert!(network.established(0, RECEIVER));
+    let paths = received(&network, &prefix("10.0.0.0/8"));
+    assert_eq!(paths.len(), 64);
+    assert_eq!(paths.last(), Some(&(64, 9)), "the first ones stay");
+}

@@ -147,12 +147,16 @@ async fn a_peer_that_stops_reading_does_not_hold_up_others() {
     let mut first = [0; 19];
     stream.read_exact(&mut first).await.unwrap();
 
-    // Each round with other attributes: far more than any socket buffer holds.
+    // Each round with other attributes.
     for round in 1..=8 {
         let routes = (0..20_000).map(|number| {
             let plain = route(number);
             let mut editor = plain.attributes.edit();
             editor.set_med(number.wrapping_mul(round));
+            // However much of it coalesces, one round is more than any socket buffer holds.
+            (0..100).for_each(|community| {
+                editor.add_community(number << 8 | community);
+            });
             Route { attributes: editor.build(), ..plain }
         });
         left.announce(routes.collect()).await.unwrap();

@@ -393,6 +393,17 @@ fn a_reset_ends_the_session_and_begins_a_new_one() {
 }
 
 #[test]
+fn a_reset_does_not_bring_up_what_was_taken_down() {
+    let mut network = pair_of(config(65_001, 1), config(65_001, 2), &[IPV4]);
+    let id = network.neighbor(0, 1).id;
+    network.nodes[0].speaker.disable_neighbor(id, None, network.now);
+    network.nodes[0].speaker.reset_neighbor(id, network.now);
+    network.seconds(300);
+    assert!(!network.established(0, 1));
+    assert!(network.neighbor(0, 1).shutdown);
+}
+
+#[test]
 fn shutting_down_the_engine_closes_without_a_word() {
     let mut network = pair(&[IPV4]);
     network.nodes[0].speaker.shutdown();

@@ -118,7 +118,7 @@ impl Core {
             last_write: now,
             originations: BTreeMap::new(),
             wanted: bgp
-                .filter(|bgp| bgp.fib)
+                .filter(|bgp| bgp.fib || !bgp.aggregates.is_empty())
                 .map_or_else(BTreeSet::new, |_| UNICAST_FAMILIES.into()),
             has_vxlan: false,
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),

@@ -49,6 +49,17 @@ enum Position {
 }
 
 impl Worked {
+    /// How often it refers to this very set.
+    pub(crate) fn count(&self, set: &Arc<AttributeSet>) -> usize {
+        let is_it = |other: &Arc<AttributeSet>| usize::from(Arc::ptr_eq(other, set));
+        let nodes = self.nodes.iter().map(|node| match node {
+            Node::Open { so_far, .. } => is_it(&so_far.attributes),
+            Node::Ask { .. } | Node::Done(None) => 0,
+            Node::Done(Some(told)) => is_it(told),
+        });
+        is_it(&self.from) + nodes.sum::<usize>()
+    }
+
     pub(crate) fn new(from: Arc<AttributeSet>) -> Self {
         let so_far = Permitted { attributes: Arc::clone(&from), next_hop: None };
         Self { from, nodes: vec![Node::Open { so_far, at: Position::At(Target::Step(0)) }] }

@@ -136,17 +136,13 @@ impl Candidates<'_> {
         if self.0.len() < 2 {
             return;
         }
-        let entries: SmallVec<[_; 8]> = self
-            .0
-            .iter()
-            .map(|path| (path.attributes.first_as(), path.attributes.med().unwrap_or(0)))
-            .collect();
-        let mut entry = entries.iter();
-        self.0.retain(|_| {
-            entry.next().is_some_and(|(neighbor_as, med)| {
-                !entries.iter().any(|(other_as, other)| other_as == neighbor_as && other < med)
-            })
-        });
+        let entry =
+            |path: &Candidate<'_>| (path.attributes.first_as(), path.attributes.med().unwrap_or(0));
+        // The lowest of each AS comes first.
+        let mut lowest: SmallVec<[_; 8]> = self.0.iter().map(entry).collect();
+        lowest.sort_unstable();
+        lowest.dedup_by_key(|(neighbor_as, _)| *neighbor_as);
+        self.0.retain(|path| lowest.binary_search(&entry(path)).is_ok());
     }
 }
 

@@ -107,6 +107,17 @@ enum Told {
     ByRoute(Box<Worked>),
 }
 
+impl Told {
+    /// How often it refers to this very set.
+    fn count(&self, set: &Arc<AttributeSet>) -> usize {
+        match self {
+            Self::Always(Some(told)) => usize::from(Arc::ptr_eq(told, set)),
+            Self::Always(None) => 0,
+            Self::ByRoute(worked) => worked.count(set),
+        }
+    }
+}
+
 /// What became of a set, for everybody who was told of it.
 #[derive(Debug)]
 struct Outcomes {
@@ -208,7 +219,12 @@ impl Egress {
     /// Forgets what was made of sets that no route has any more.
     pub(crate) fn sweep(&mut self) {
         const INTERNER_AND_HERE: usize = 2;
-        self.worked.retain(|_, worked| Arc::strong_count(&worked.from) > INTERNER_AND_HERE);
+        self.worked.retain(|_, outcomes| {
+            // What a policy leaves as it is, it refers to again.
+            let again: usize =
+                outcomes.results.iter().map(|outcome| outcome.told.count(&outcomes.from)).sum();
+            Arc::strong_count(&outcomes.from) > INTERNER_AND_HERE + again
+        });
     }
 }
 
@@ -274,7 +290,9 @@ fn finish(
     let next_hop = match chosen {
         None => next_hop(policy.next_hop, from.next_hop(), origination),
         Some(NextHopSetting::Own | NextHopSetting::PeerAddress) => policy.own_address?,
-        Some(NextHopSetting::Address(_) | NextHopSetting::Unchanged) => from.next_hop(),
+        Some(NextHopSetting::Address(_)) => from.next_hop(),
+        // A link-local address means nothing on another link (RFC 2545 §2).
+        Some(NextHopSetting::Unchanged) => from.next_hop().without_link_local(),
     };
     if !is_usable(policy, next_hop) {
         return None;

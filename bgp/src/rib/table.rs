@@ -25,6 +25,9 @@ pub(super) type PathNumber = u8;
 /// The number of our own path: always the same, so that it is known after a restart.
 pub(super) const OWN_PATH: PathNumber = 1;
 
+/// Paths of one neighbour to one destination (RFC 7911); what it tells beyond is not taken.
+const MOST_PATHS_OF_ONE: usize = 64;
+
 /// One way to a destination.
 #[derive(Debug, Clone)]
 pub(crate) struct Path<F: RouteFamily> {
@@ -103,6 +106,12 @@ impl<F: RouteFamily> Destination<F> {
     #[inline(never)]
     fn equal_paths(&self) -> Vec<Path<F>> {
         self.paths.iter().take(self.used.into()).skip(1).cloned().collect()
+    }
+
+    /// A neighbour may tell many paths with ADD-PATH, and each costs a look at all.
+    fn is_crowded_by(&self, source: Source) -> bool {
+        self.paths.len() >= MOST_PATHS_OF_ONE
+            && self.paths.iter().filter(|path| path.source == source).count() >= MOST_PATHS_OF_ONE
     }
 
     /// The lowest number that no path has.
@@ -306,6 +315,8 @@ impl<F: RouteFamily> Table<F> {
                 *old = Path { number: old.number, ..path };
                 index
             }
+            // One path more of a neighbour that has told more than anybody needs is as good as withdrawn.
+            None if destination.is_crowded_by(source) => return,
             None => {
                 count(&mut self.received, path.source, 1);
                 let number = destination.free_number(source);

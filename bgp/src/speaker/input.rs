@@ -330,11 +330,14 @@ impl Speaker {
         neighbor.complete = FamilySet::EMPTY;
         neighbor.mrai.reset();
         neighbor.counters.established += 1;
-        if let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart {
+        // While the offer is still what the neighbour was sent.
+        self.tell_stations_up(index, now);
+        if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize)
+            && let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart
+        {
             // From here on there is something that can go on forwarding.
             restart.forwarding = true;
         }
-        self.tell_stations_up(index, now);
         self.begin_routes(index, &negotiated, mark, now);
         let neighbor = NeighborId(index);
         self.events.push_back(Event::SessionUp { neighbor, address, negotiated });

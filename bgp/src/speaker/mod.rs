@@ -218,7 +218,8 @@ impl Speaker {
         if let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize)
             && neighbor.config.auth.take().is_some()
         {
-            self.authenticate(id.0);
+            let address = neighbor.config.address;
+            self.forget_key(address);
         }
         if let Some(place) = self.neighbors.get_mut(id.0 as usize) {
             *place = None;
@@ -228,6 +229,7 @@ impl Speaker {
 
     /// Takes a neighbour down until [`Self::enable_neighbor`]; the text is shown to its operator (RFC 9003).
     pub fn disable_neighbor(&mut self, id: NeighborId, text: Option<&str>, now: Instant) {
+        self.forget_limit(id);
         self.stop_bfd(id.0);
         self.with_session(id.0, now, |session| {
             session.stop(CeaseReason::AdministrativeShutdown, text)
@@ -245,8 +247,13 @@ impl Speaker {
         });
     }
 
-    /// Ends the session with a neighbour and begins a new one.
+    /// Ends the session with a neighbour and begins a new one, also one that went beyond its limit. One that was taken
+    /// down stays down.
     pub fn reset_neighbor(&mut self, id: NeighborId, now: Instant) {
+        let Some(Some(neighbor)) = self.neighbors.get(id.0 as usize) else { return };
+        if neighbor.session.is_stopped() && neighbor.over_limit.is_none() {
+            return;
+        }
         self.forget_limit(id);
         self.with_session(id.0, now, |session| {
             session.reset(now);

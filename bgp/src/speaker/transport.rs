@@ -138,9 +138,15 @@ impl Speaker {
             .collect()
     }
 
-    /// Nobody signs from there any more.
+    /// A neighbour no longer signs from there; another one, on another link, may.
     pub(super) fn forget_key(&mut self, address: IpAddr) {
-        if !address.is_unspecified() {
+        let same = |neighbor: &Option<Neighbor>| {
+            let config = neighbor.as_ref().map(|neighbor| &neighbor.config);
+            config.is_some_and(|config| config.address == address && config.auth.is_some())
+        };
+        if let Some(other) = self.neighbors.iter().position(same) {
+            self.authenticate(u32::try_from(other).unwrap_or(u32::MAX));
+        } else if !address.is_unspecified() {
             let from = IpNet::from(address);
             self.actions.push_back(Action::Authenticate {
                 from,
