@@ -78,6 +78,17 @@ fn two_equal_paths_share_the_load_and_a_link_that_goes_and_comes_writes_no_route
             group,
             "the number of the group"
         );
+        // FRR ended the session when its end of the link went down, and begins another one.
+        eventually(PATIENCE, || {
+            let summary = switch.show("bgp summary")?;
+            let peer = &summary["ipv4Unicast"]["peers"]["10.1.2.2"];
+            ensure!(
+                peer["connectionsEstablished"] == 2 && peer["state"] == "Established",
+                "not up again: {peer}"
+            );
+            Ok(())
+        })?;
+        let group = fork.wait_for_ways(&["10.1.1.2 1", "10.1.2.2 1"])?;
         // The kernel reports a route whose group was replaced, as if it had been written: only now is silence to be had.
         let changes = Monitor::routes(&fork.leaf)?;
         switch.kill9()?;
