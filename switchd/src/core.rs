@@ -80,6 +80,8 @@ pub struct Core {
     has_vxlan: bool,
     /// Families whose best paths are not decided yet after the start. Leftovers are swept when it is empty.
     undecided: HashSet<AfiSafi>,
+    /// Families of which everything that follows from their best paths is in `originations`, or was.
+    converged: Vec<AfiSafi>,
     snapshot_due: bool,
     /// Ports of an ASIC came or went: which ASIC there is must be found out anew.
     profile_due: bool,
@@ -122,6 +124,7 @@ impl Core {
                 .map_or_else(BTreeSet::new, |_| UNICAST_FAMILIES.into()),
             has_vxlan: false,
             undecided: bgp.map_or_else(HashSet::new, |_| FAMILIES.into()),
+            converged: Vec::new(),
             snapshot_due: false,
             profile_due: false,
         };
@@ -227,6 +230,7 @@ impl Core {
                 Event::BestPath(best) => self.handle_best_path(best),
                 Event::Converged { family } => {
                     self.undecided.remove(&family);
+                    self.converged.push(family);
                 }
                 // The engine has logged these; nothing here follows from them.
                 Event::SessionUp { .. }
@@ -316,6 +320,12 @@ impl Core {
     /// without VXLAN devices, a route reflector that installs no routes.
     pub fn poll_wanted(&mut self) -> BTreeSet<AfiSafi> {
         std::mem::take(&mut self.wanted)
+    }
+
+    /// Families of which [`Self::poll_originations`] has given out all that we announce at the start, aggregates of what
+    /// others told us included: only now may peers be told the end of it.
+    pub fn poll_ready_families(&mut self) -> Vec<AfiSafi> {
+        std::mem::take(&mut self.converged)
     }
 
     /// What BGP is to know of its best paths: which of them forward.

@@ -32,7 +32,7 @@ use self::reload::Running;
 use crate::api::{self, Access, BgpAccess, Query, Reload, SocketError, views};
 use crate::bfd;
 use crate::config::{Bgp, Config, Neighbor, Peer};
-use crate::core::{Core, FAMILIES, Originations, has_leftovers};
+use crate::core::{Core, Originations, has_leftovers};
 use crate::hardware;
 use crate::journal::Journal;
 use crate::keeper::{Keeper, KeptSession};
@@ -260,6 +260,11 @@ async fn act(
         let _ = bgp.announce(announce).await;
         let _ = bgp.withdraw(withdraw).await;
     }
+    for family in core.poll_ready_families() {
+        if let Some(bgp) = bgp {
+            let _ = bgp.local_routes_ready(family).await;
+        }
+    }
     for change in core.poll_interfaces() {
         let told = engine.and_then(|engine| engine.interfaces.as_ref());
         // Discovery ends after the engine.
@@ -370,8 +375,6 @@ fn start_bgp(
         write_down(&originations, journal);
         originations.announce.into_iter().for_each(|route| speaker.announce(route));
     }
-    // What the kernel knew at the start is announced: our part of the initial exchange is complete.
-    FAMILIES.into_iter().for_each(|family| speaker.local_routes_ready(family));
     let listen: Vec<SocketAddr> =
         config.listen.iter().map(|address| (*address, config.port).into()).collect();
     match inheritance {

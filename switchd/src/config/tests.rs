@@ -110,6 +110,11 @@ fn values_that_cannot_be_meant_are_refused_where_they_stand() {
             "[[bgp.aggregate]]\nprefix = \"10.0.0.0/8\"\nas-set = true\n[[bgp.neighbor]]",
             "10:10: as-set would put an AS_SET into the path, and others drop such a route (RFC 9774)",
         ),
+        (
+            "profile = \"datacenter\"",
+            "networks = [\"10.0.0.0/8\"]\n[[bgp.aggregate]]\nprefix = \"10.0.0.0/8\"",
+            "8:10: 10.0.0.0/8 is in networks too, which announces it always; remove one",
+        ),
     ] {
         let message = refusal(from, to);
         assert!(message.contains(want), "{to}: {message}");

@@ -385,3 +385,25 @@ fn flags_are_read_only_after_writing_is_done() {
     world.now += Duration::from_millis(100);
     assert!(world.core.poll_read(world.now).is_some());
 }
+
+#[test]
+fn the_end_of_our_routes_comes_after_the_aggregates_of_what_others_told_us() {
+    let mut world =
+        World::with("[[bgp.aggregate]]\nprefix = \"10.0.0.0/8\"", None, |kernel| kernel);
+    assert_eq!(world.core.poll_ready_families(), []);
+    let best = BestPath {
+        key: RouteKey::Ipv4("10.1.0.0/16".parse().unwrap()),
+        payload: EvpnPayload::default(),
+        best: Some(Arc::new(AttributeSet::builder(NextHop::V4(FAR)).build())),
+        source: None,
+        equal: Vec::new(),
+        fib: None,
+    };
+    let converged = Event::Converged { family: AfiSafi::IPV4_UNICAST };
+    world.core.handle_bgp(vec![Event::BestPath(best), converged]);
+    let originations = world.core.poll_originations().unwrap();
+    let aggregate = RouteKey::Ipv4("10.0.0.0/8".parse().unwrap());
+    assert!(originations.announce.iter().any(|route| route.key == aggregate));
+    assert_eq!(world.core.poll_ready_families(), [AfiSafi::IPV4_UNICAST]);
+    assert_eq!(world.core.poll_ready_families(), [], "said once");
+}

@@ -1,5 +1,6 @@
 //! `[[bgp.aggregate]]`.
 
+use ipnet::IpNet;
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,7 +17,11 @@ pub(super) struct AggregateTable {
     as_set: Option<Spanned<bool>>,
 }
 
-pub(super) fn check_aggregates(tables: Vec<AggregateTable>) -> Result<Vec<Aggregate>, Refusal> {
+/// `networks` are announced whatever happens, so that an aggregate of the same prefix would mean nothing.
+pub(super) fn check_aggregates(
+    tables: Vec<AggregateTable>,
+    networks: &[IpNet],
+) -> Result<Vec<Aggregate>, Refusal> {
     let mut aggregates: Vec<Aggregate> = Vec::with_capacity(tables.len());
     for table in tables {
         if let Some(as_set) = &table.as_set
@@ -31,6 +36,11 @@ pub(super) fn check_aggregates(tables: Vec<AggregateTable>) -> Result<Vec<Aggreg
         let prefix = check_network(table.prefix)?;
         if aggregates.iter().any(|known| known.prefix == prefix) {
             return Err(refuse(&span, &format!("{prefix} is aggregated twice; remove one")));
+        }
+        if networks.contains(&prefix) {
+            let message =
+                format!("{prefix} is in networks too, which announces it always; remove one");
+            return Err(refuse(&span, &message));
         }
         aggregates.push(Aggregate { prefix, summary_only: table.summary_only });
     }

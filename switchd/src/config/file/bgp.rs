@@ -98,6 +98,8 @@ impl BgpTable {
         let policies = NeighborPolicies { route_maps, required: requires_policy };
         let neighbors = check_neighbors(self.neighbor, &self.peer_group, &policies)?;
         let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
+        let networks: Vec<_> =
+            self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?;
         Ok(Bgp {
             asn,
             router_id: RouterId(router_id),
@@ -128,9 +130,9 @@ impl BgpTable {
                 self.graceful_restart,
             )?,
             graceful_shutdown: self.graceful_shutdown,
-            networks: self.networks.into_iter().map(check_network).collect::<Result<_, _>>()?,
+            aggregates: check_aggregates(self.aggregate, &networks)?,
+            networks,
             import_check: self.import_check,
-            aggregates: check_aggregates(self.aggregate)?,
             redistribute: check_redistribute(self.redistribute, route_maps)?,
             neighbors,
             bmp_stations: check_stations(self.bmp_station)?,
