@@ -6,9 +6,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use lab::{Result, ensure};
+use lab::{Result, ensure, peers::raw::message};
 
-use crate::{mrt, session::message};
+use crate::mrt;
 
 const UPDATE: u8 = 2;
 const TRANSITIVE: u8 = 0x40;

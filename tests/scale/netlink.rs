@@ -7,13 +7,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use lab::{Node, Result, ensure};
+use lab::{Node, Result, ensure, peers::raw::in_namespace};
 use nix::sys::socket::{
     AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, recv, sendto,
     setsockopt, socket, sockopt,
 };
 
-use crate::{feed::prefix_address, session::in_namespace};
+use crate::feed::prefix_address;
 
 const NEWROUTE: u16 = 24;
 const GETROUTE: u16 = 26;

@@ -3,11 +3,9 @@
 //! No more of BGP than that: it connects, agrees to everything, and offers hold time 0 unless keepalives are the point.
 
 use std::{
-    fs::File,
+    hash::BuildHasher,
     io::{ErrorKind, Read, Write},
-    net::{Ipv4Addr, Shutdown, SocketAddrV4, TcpStream},
-    os::fd::AsRawFd,
-    path::Path,
+    net::{Ipv4Addr, Shutdown, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     thread::{self, JoinHandle},
     time::{Duration, Instant},
@@ -15,19 +13,15 @@ use std::{
 
 use foldhash::quality::FixedState;
 use hashbrown::HashSet;
-use lab::{LabError, Node, PATIENCE, Result, ensure, eventually};
-use nix::{
-    sched::{CloneFlags, setns},
-    sys::socket::{AddressFamily, SockFlag, SockType, SockaddrIn, bind, connect, socket},
+use lab::{
+    Node, PATIENCE, Result, ensure, eventually,
+    peers::raw::{self, Identity},
 };
-use std::hash::BuildHasher;
 
 /// How long a device may take to tell everything.
 const DEADLINE: Duration = Duration::from_secs(120);
 const HEADER: usize = 19;
-const OPEN: u8 = 1;
 const UPDATE: u8 = 2;
-const KEEPALIVE: u8 = 4;
 const MP_REACH: u8 = 14;
 const MP_UNREACH: u8 = 15;
 
@@ -74,16 +68,11 @@ struct State {
 impl Session {
     /// Connects from `node` and waits until the session is established.
     pub(crate) fn establish(node: &Node, speaker: Speaker, device: Ipv4Addr) -> Result<Self> {
+        let Speaker { address, asn, family, hold_time } = speaker;
+        let identity = Identity { address, asn, hold_time };
         let stream = eventually(PATIENCE, || {
-            let mut stream = connect_from(node, speaker.address, device)?;
-            stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-            stream.write_all(&open(speaker))?;
-            expect(&mut stream, OPEN)?;
-            stream.write_all(&keepalive())?;
-            expect(&mut stream, KEEPALIVE)?;
-            Ok(stream)
+            raw::handshake_with(node, identity, &capabilities(family), device)
         })?;
-        stream.set_read_timeout(None)?;
         Self::over(stream)
     }
 
@@ -104,7 +93,7 @@ impl Session {
 
     /// Says that it is still there.
     pub(crate) fn keep_alive(&self) -> Result {
-        self.send(&keepalive())
+        self.send(&raw::keepalive())
     }
 
     /// Waits until the device has told exactly `routes` routes that it has not withdrawn; returns when that was.
@@ -240,74 +229,10 @@ fn counted(input: &[u8]) -> (&[u8], &[u8]) {
     input[2..].split_at(number(&input[..2]))
 }
 
-fn keepalive() -> Vec<u8> {
-    message(KEEPALIVE, &[])
-}
-
-/// A message with its header.
-pub(crate) fn message(kind: u8, body: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(HEADER + body.len()).unwrap_or(u16::MAX);
-    [&[0xff; 16][..], &length.to_be_bytes(), &[kind], body].concat()
-}
-
-/// Multiprotocol, route refresh, four-octet AS numbers.
-fn open(speaker: Speaker) -> Vec<u8> {
-    let family: [u8; 4] = match speaker.family {
-        Family::Ipv4Unicast => [0, 1, 0, 1],
-        Family::Evpn => [0, 25, 0, 70],
-    };
-    let capabilities =
-        [&[1, 4][..], &family, &[2, 0], &[65, 4], &speaker.asn.to_be_bytes()].concat();
-    let length = u8::try_from(capabilities.len()).unwrap_or_default();
-    const AS_TRANS: u16 = 23456;
-    let body = [
-        &[4][..],
-        &AS_TRANS.to_be_bytes(),
-        &speaker.hold_time.to_be_bytes(),
-        &speaker.address.octets(),
-        &[length + 2, 2, length],
-        &capabilities,
-    ]
-    .concat();
-    message(OPEN, &body)
-}
-
-/// Reads one message.
-fn expect(stream: &mut TcpStream, kind: u8) -> Result {
-    let mut header = [0; HEADER];
-    stream.read_exact(&mut header)?;
-    let mut body = vec![0; number(&header[16..18]).saturating_sub(HEADER)];
-    stream.read_exact(&mut body)?;
-    ensure!(
-        header[18] == kind,
-        "the device sent message {} instead of {kind}: {body:x?}",
-        header[18]
-    );
-    Ok(())
-}
-
-/// Sockets belong to the namespace they are made in, and namespaces are a thread's own.
-pub(crate) fn in_namespace<T: Send>(
-    node: &Node,
-    act: impl FnOnce() -> Result<T> + Send,
-) -> Result<T> {
-    let path = Path::new("/run/netns").join(node.netns());
-    thread::scope(|scope| {
-        let inside = scope.spawn(|| {
-            setns(File::open(path)?, CloneFlags::CLONE_NEWNET)?;
-            act()
-        });
-        inside.join().unwrap_or_else(|_| Err(LabError::Unexpected("a thread panicked".into())))
-    })
-}
-
-fn connect_from(node: &Node, local: Ipv4Addr, device: Ipv4Addr) -> Result<TcpStream> {
-    in_namespace(node, || {
-        let stream = socket(AddressFamily::Inet, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
-        bind(stream.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(local, 0)))?;
-        connect(stream.as_raw_fd(), &SockaddrIn::from(SocketAddrV4::new(device, 179)))?;
-        let stream = TcpStream::from(stream);
-        stream.set_nodelay(true)?;
-        Ok(stream)
-    })
+/// Multiprotocol with the family, and route refresh.
+fn capabilities(family: Family) -> [u8; 8] {
+    match family {
+        Family::Ipv4Unicast => [1, 4, 0, 1, 0, 1, 2, 0],
+        Family::Evpn => [1, 4, 0, 25, 0, 70, 2, 0],
+    }
 }

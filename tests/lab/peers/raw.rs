@@ -22,6 +22,8 @@ const HEADER: usize = 19;
 const OPEN: u8 = 1;
 const KEEPALIVE: u8 = 4;
 const AS_TRANS: u16 = 23456;
+/// Multiprotocol, IPv4 unicast.
+const IPV4_UNICAST: [u8; 6] = [1, 4, 0, 1, 0, 1];
 
 /// Who it says it is.
 #[derive(Debug, Clone, Copy)]
@@ -115,14 +117,27 @@ fn follow(mut stream: TcpStream, heard: &Mutex<Heard>) {
     }
 }
 
-/// Connects and brings a session up, once; nobody reads from it afterwards.
+/// Connects and brings a session of IPv4 unicast up, once; nobody reads from it afterwards.
 ///
 /// # Errors
 /// The device does not take the connection or the session.
 pub fn handshake(node: &Node, identity: Identity, device: Ipv4Addr) -> Result<TcpStream> {
+    handshake_with(node, identity, &IPV4_UNICAST, device)
+}
+
+/// The same with other capabilities.
+///
+/// # Errors
+/// As [`handshake`].
+pub fn handshake_with(
+    node: &Node,
+    identity: Identity,
+    capabilities: &[u8],
+    device: Ipv4Addr,
+) -> Result<TcpStream> {
     let mut stream = connect_from(node, identity.address, device)?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    stream.write_all(&open(identity))?;
+    stream.write_all(&open(identity, capabilities))?;
     expect(&mut stream, OPEN)?;
     stream.write_all(&keepalive())?;
     expect(&mut stream, KEEPALIVE)?;
@@ -171,9 +186,9 @@ pub fn keepalive() -> Vec<u8> {
     message(KEEPALIVE, &[])
 }
 
-/// IPv4 unicast, four-octet AS numbers.
-fn open(identity: Identity) -> Vec<u8> {
-    let capabilities = [&[1, 4, 0, 1, 0, 1, 65, 4][..], &identity.asn.to_be_bytes()].concat();
+/// An OPEN with these capabilities, and that of four-octet AS numbers.
+fn open(identity: Identity, capabilities: &[u8]) -> Vec<u8> {
+    let capabilities = [capabilities, &[65, 4], &identity.asn.to_be_bytes()].concat();
     let length = u8::try_from(capabilities.len()).unwrap_or_default();
     let body = [
         &[4][..],

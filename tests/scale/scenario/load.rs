@@ -2,14 +2,14 @@
 
 use std::net::{TcpListener, TcpStream};
 
-use lab::{LabError, Result};
+use lab::{LabError, Result, peers::raw::in_namespace};
 
 use super::{Scenario, Size, in_lab, relay};
 use crate::{
     device::{self, Device, Kind, Role, SENDERS_ASN},
     feed,
     report::{Bar, Figures},
-    session::{Family, Session, in_namespace},
+    session::{Family, Session},
 };
 
 pub(crate) const LOAD: Scenario = Scenario {
