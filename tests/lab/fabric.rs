@@ -145,6 +145,30 @@ impl Fabric {
         Frr::start(&self.spine, &frr_config(SPINE_AS, "10.0.0.100", &neighbors, &unicast, &evpn))
     }
 
+    /// Starts switchd as the spine.
+    ///
+    /// # Errors
+    /// It did not come up.
+    pub fn switchd_spine(&self) -> Result<Switch> {
+        let client = match self.peering {
+            Peering::External => "",
+            Peering::Reflector => "route-reflector-client = true\n",
+        };
+        let neighbor = |index| {
+            let (peer, asn) = (uplink_address(index), self.leaf_as(index));
+            format!(
+                "[[bgp.neighbor]]\naddress = \"{peer}\"\nremote-as = {asn}\n{client}\
+                 families = [\"ipv4-unicast\", \"l2vpn-evpn\"]\n"
+            )
+        };
+        let config = format!(
+            "[bgp]\nasn = {SPINE_AS}\nrouter-id = \"10.0.0.100\"\nconnect-retry = 1\n{}{}",
+            neighbor(1),
+            neighbor(2)
+        );
+        Switch::start(&self.spine, &config)
+    }
+
     /// Starts FRR as a leaf.
     ///
     /// # Errors

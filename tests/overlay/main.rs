@@ -1,10 +1,14 @@
-//! The overlay against FRR: FRR as the other gateway and FRR as the spine, seen by real packets and by the kernel.
+//! The overlay against FRR: FRR as the other gateway and FRR as the spine, seen by real packets and by the kernel; and
+//! switchd as the spine of others.
 
 mod frr_restarts;
 mod json_contract;
 mod mac_lifecycle;
+mod policy;
 mod reachability;
+mod relay;
 mod same_as_frr;
+mod spine;
 mod vni_lifecycle;
 
 use lab::{

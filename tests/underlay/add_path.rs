@@ -1,23 +1,14 @@
 //! ADD-PATH (RFC 7911) with BIRD and FRR, both ways: BIRD has two ways to one prefix and tells both, switchd passes both on.
 
 use lab::{
-    Lab, Node, PATIENCE, Result, ensure, ensure_eq, eventually,
+    Lab, PATIENCE, Result, ensure, ensure_eq, eventually,
     peers::{Bird, Frr},
     switch::Switch,
 };
 
-const PREFIX: &str = "10.77.0.0/16";
+use crate::row;
 
-/// Nodes in a row: cable `i` joins node `i` to node `i + 1` and is 10.1.i.0/24, with .1 and .2 at its ends.
-fn row<const N: usize>(lab: &Lab, names: [&str; N]) -> Result<Vec<Node>> {
-    let nodes: Vec<Node> = names.iter().map(|name| lab.node(name)).collect::<Result<_>>()?;
-    for (index, pair) in nodes.windows(2).enumerate() {
-        lab.link(&pair[0], "right", &pair[1], "left")?;
-        pair[0].run(&format!("ip address add 10.1.{index}.1/24 dev right"))?;
-        pair[1].run(&format!("ip address add 10.1.{index}.2/24 dev left"))?;
-    }
-    Ok(nodes)
-}
+const PREFIX: &str = "10.77.0.0/16";
 
 /// Waits until switchd has so many paths to [`PREFIX`]; returns their identifiers, in order.
 fn wait_for_paths(switch: &Switch, count: usize) -> Result<Vec<u64>> {

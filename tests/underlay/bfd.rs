@@ -214,7 +214,7 @@ fn a_forged_packet_that_has_passed_a_router_changes_nothing() -> Result {
     })
 }
 
-fn peer_of(peers: &Value, address: &str) -> Result<Value> {
+pub(crate) fn peer_of(peers: &Value, address: &str) -> Result<Value> {
     let peer = peers.as_array().into_iter().flatten().find(|peer| peer["peer"] == address);
     peer.cloned()
         .ok_or_else(|| LabError::Unexpected(format!("no BFD session with {address} in {peers}")))

@@ -1,19 +1,25 @@
 //! The underlay against BIRD, FRR and GoBGP: plain IPv4 and IPv6 unicast, one session for each family.
 
 mod add_path;
+mod advertisement_interval;
+mod as_path;
 mod bfd;
 mod bird;
 mod bmp;
+mod communities;
 mod distance;
 mod dynamic;
 mod gobgp;
 mod graceful_restart;
 mod installed;
+mod long_lived;
 mod md5;
 mod mrt;
 mod multipath;
+mod notification_restart;
 mod policy;
 mod redistribution;
+mod refresh;
 mod reload;
 mod rules;
 mod session;
@@ -39,6 +45,17 @@ impl Pair {
         }
         Ok(pair)
     }
+}
+
+/// Nodes in a row: cable `i` joins node `i` to node `i + 1` and is 10.1.i.0/24, with .1 and .2 at its ends.
+fn row<const N: usize>(lab: &Lab, names: [&str; N]) -> Result<Vec<Node>> {
+    let nodes: Vec<Node> = names.iter().map(|name| lab.node(name)).collect::<Result<_>>()?;
+    for (index, pair) in nodes.windows(2).enumerate() {
+        lab.link(&pair[0], "right", &pair[1], "left")?;
+        pair[0].run(&format!("ip address add 10.1.{index}.1/24 dev right"))?;
+        pair[1].run(&format!("ip address add 10.1.{index}.2/24 dev left"))?;
+    }
+    Ok(nodes)
 }
 
 /// Waits until the kernel forwards `prefix` to one of the peer's addresses, by a route of protocol bgp.

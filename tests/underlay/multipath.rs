@@ -6,6 +6,8 @@ use lab::{
 };
 use serde_json::Value;
 
+use crate::row;
+
 const SHARED: &str = "10.88.0.0/16";
 
 /// switchd in the middle, an FRR at each of two ports; both announce [`SHARED`], with a link bandwidth.
@@ -126,6 +128,61 @@ fn link_bandwidth_weighs_the_ways_in_the_kernel() -> Result {
         fork.wait_for_ways(&["10.1.1.2 1", "10.1.2.2 3"]).map(drop)
     })
 }
+
+/// The other way round: what we say of our links is what FRR makes of it.
+#[test]
+fn frr_weighs_two_switchd_by_the_bandwidth_that_they_tell() -> Result {
+    Lab::run(|lab| {
+        let nodes = row(lab, ["first", "leaf", "second"])?;
+        let _frr = Frr::start(&nodes[1], FRR_LEAF)?;
+        let switchd = |index: usize, number: usize, bandwidth: u32| {
+            let config = SWITCHD_SPINE
+                .replace("INDEX", &index.to_string())
+                .replace("NEIGHBOR", &format!("10.1.{index}.{number}"))
+                .replace("BANDWIDTH", &bandwidth.to_string());
+            Switch::start(&nodes[index * 2], &config)
+        };
+        let _first = switchd(0, 2, 1000)?;
+        let _second = switchd(1, 1, 3000)?;
+        eventually(PATIENCE, || {
+            let routes = nodes[1].json("ip -j route show 10.88.0.0/16 proto bgp")?;
+            let hops = routes[0]["nexthops"].as_array().cloned().unwrap_or_default();
+            let weight = |gateway: &str| {
+                let hop = hops.iter().find(|hop| hop["gateway"] == gateway);
+                hop.and_then(|hop| hop["weight"].as_u64()).unwrap_or(0)
+            };
+            let (first, second) = (weight("10.1.0.1"), weight("10.1.1.2"));
+            ensure!(first > 0 && second == 3 * first, "FRR's kernel: {routes}");
+            Ok(())
+        })
+    })
+}
+
+const FRR_LEAF: &str = "
+router bgp 65002
+ bgp router-id 10.0.0.9
+ no bgp ebgp-requires-policy
+ neighbor 10.1.0.1 remote-as 65001
+ neighbor 10.1.0.1 timers connect 1
+ neighbor 10.1.1.2 remote-as 65001
+ neighbor 10.1.1.2 timers connect 1
+";
+
+const SWITCHD_SPINE: &str = r#"[bgp]
+asn = 65001
+router-id = "10.0.1.INDEX"
+networks = ["10.88.0.0/16"]
+connect-retry = 1
+
+[[bgp.neighbor]]
+address = "NEIGHBOR"
+remote-as = "external"
+export = "bandwidth"
+
+[[policy.route-map]]
+name = "bandwidth"
+entry = [{ action = "permit", set = { bandwidth = BANDWIDTH } }]
+"#;
 
 const FRR: &str = "
 bgp route-map delay-timer 1

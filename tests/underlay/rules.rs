@@ -1,8 +1,13 @@
-//! FRR as a neighbour with rules: roles, limits, graceful shutdown, `allowas-in`, pace.
+//! FRR and BIRD as neighbours with rules: roles, limits, graceful shutdown, `allowas-in`, pace.
 
-use lab::{Lab, PATIENCE, Result, ensure, ensure_eq, eventually, peers::Frr, switch::Switch};
+use lab::{
+    Lab, PATIENCE, Result, ensure, ensure_eq, eventually,
+    peers::{Bird, Frr},
+    switch::Switch,
+};
 use serde_json::Value;
 
+use crate::session::{self, NEIGHBOR, switchd};
 use crate::{Pair, SWITCHD, wait_for_kernel_route, wait_for_no_kernel_route};
 
 /// Both, with keys of the neighbour on our side and commands for it on FRR's.
@@ -66,6 +71,36 @@ fn roles_that_do_not_agree_are_refused_with_the_right_words() -> Result {
 }
 
 #[test]
+fn with_bird_roles_agree_and_do_not_and_a_route_of_a_provider_is_not_leaked() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let bird = |role: &str| session::bird("10.1.0.1", &format!("local role {role};"));
+        let peer = Bird::start(&pair.right, &bird("customer"))?;
+        let switch = Switch::start(&pair.left, &switchd(NEIGHBOR, "role = \"provider\""))?;
+        wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+        eventually(PATIENCE, || {
+            let route = peer.birdc("show route for 10.0.0.1/32 all")?;
+            ensure!(route.contains("BGP.otc: 65001"), "no ONLY_TO_CUSTOMER: {route}");
+            Ok(())
+        })?;
+        // What is marked by another AS must not come up to us from a customer.
+        let marked = bird("customer").replace(
+            "route 10.77.0.0/16 blackhole;",
+            "route 10.77.0.0/16 blackhole { bgp_otc = 65009; }; route 10.79.0.0/16 blackhole;",
+        );
+        peer.reconfigure(&marked)?;
+        wait_for_kernel_route(&pair.left, 4, "10.79.0.0/16")?;
+        wait_for_no_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+        peer.reconfigure(&bird("peer"))?;
+        eventually(PATIENCE, || {
+            let text = switch.show("bgp summary")?.to_string();
+            ensure!(text.contains("Role Mismatch"), "no role mismatch in {text}");
+            Ok(())
+        })
+    })
+}
+
+#[test]
 fn more_prefixes_than_allowed_end_the_session_until_it_is_reset() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
@@ -80,6 +115,34 @@ fn more_prefixes_than_allowed_end_the_session_until_it_is_reset() -> Result {
             "FRR does not say why: {neighbor}"
         );
         Ok(())
+    })
+}
+
+#[test]
+fn a_warning_comes_first_and_another_limit_brings_a_session_back_that_rests() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let limit = |limit: u8| {
+            let keys = format!(
+                "maximum-prefix.ipv4-unicast = {{ limit = {limit}, warning = 60, \
+                 action = \"restart\", restart-after = 5 }}"
+            );
+            SWITCHD.replacen("families", &format!("{keys}\nfamilies"), 1)
+        };
+        let frr = Frr::start(&pair.right, &CONFIG.replace("COMMANDS", ""))?;
+        let switch = Switch::start(&pair.left, &limit(4))?;
+        // FRR has three: more than 60 % of four.
+        wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+        eventually(PATIENCE, || {
+            let log = switch.log()?;
+            ensure!(log.contains("close to the maximum number of prefixes"), "no warning in {log}");
+            Ok(())
+        })?;
+        frr.configure(&["router bgp 65002", "network 10.81.0.0/16", "network 10.82.0.0/16"])?;
+        eventually(PATIENCE, || ensure_eq_state(&switch, "Idle (PfxCt)"))?;
+        switch.reload(&limit(40))?;
+        wait_for_kernel_route(&pair.left, 4, "10.82.0.0/16")?;
+        ensure_eq_state(&switch, "Established")
     })
 }
 

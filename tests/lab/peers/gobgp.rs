@@ -80,12 +80,28 @@ impl Gobgp {
         })
     }
 
+    /// Everything that it has logged.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        self.process.output()
+    }
+
     /// Ends it with a NOTIFICATION to its neighbours.
     ///
     /// # Errors
     /// It did not end.
     pub fn stop(&mut self) -> Result {
         self.process.terminate().map(drop)
+    }
+
+    /// Kills it in the middle of whatever it does.
+    ///
+    /// # Errors
+    /// It was gone already.
+    pub fn kill9(&mut self) -> Result {
+        self.process.kill9()
     }
 
     fn table(&self, family: &str) -> Result<Value> {

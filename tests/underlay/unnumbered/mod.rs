@@ -1,5 +1,10 @@
 //! Unnumbered neighbours: links without any address but the link-local ones, found by router advertisements.
 
+mod bfd;
+mod bird;
+mod clos;
+mod gobgp;
+
 use lab::{
     Lab, LabError, Node, PATIENCE, Process, Result, ensure, ensure_eq, eventually,
     kernel_view::{self, Monitor},
@@ -292,5 +297,32 @@ fn what_keeps_an_interface_from_having_a_session_is_named_and_mended_by_the_comm
         }
         wait_established(&switch, "up0")?;
         wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])
+    })
+}
+
+#[test]
+fn a_neighbour_that_stops_and_starts_again_is_found_again_and_its_routes_return() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab, &["up0", "up1"])?;
+        let mut frr = Frr::start(&pair.right, &frr(2, &["up0", "up1"]))?;
+        let switch = Switch::start(&pair.left, &switchd(1, &["up0", "up1"]))?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0", "up1"])?;
+        frr.stop()?;
+        for family in [4, 6] {
+            let prefix = if family == 4 { "10.0.0.2" } else { "fd00::2" };
+            eventually(PATIENCE, || {
+                let ways = interfaces_of(&pair.left, family, prefix)?;
+                ensure!(ways.is_empty(), "{prefix} still goes by {ways:?}");
+                Ok(())
+            })?;
+        }
+        frr.start_again()?;
+        for (node, other) in [(&pair.left, 2), (&pair.right, 1)] {
+            wait_for_route(node, 4, &format!("10.0.0.{other}"), &["up0", "up1"])?;
+            wait_for_route(node, 6, &format!("fd00::{other}"), &["up0", "up1"])?;
+        }
+        ping::reaches_as(&pair.left, "10.0.0.1", "10.0.0.2", PATIENCE)?;
+        ensure_eq!(conditions(&switch)?, Vec::new(), "conditions");
+        Ok(())
     })
 }

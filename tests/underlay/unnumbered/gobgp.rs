@@ -1,0 +1,51 @@
+//! GoBGP at the other end, with `neighbor-interface`: it looks for the neighbour in the kernel's table, and does not
+//! advertise itself. We are there when it dials.
+
+use lab::{Lab, PATIENCE, Result, ensure, eventually, peers::Gobgp, switch::Switch};
+
+use super::{Pair, switchd, wait_established, wait_for_route};
+
+#[test]
+fn routes_of_both_families_travel_both_ways() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab, &["up0"])?;
+        let config = switchd(1, &["up0"]).replace(", \"l2vpn-evpn\"", "");
+        let switch = Switch::start(&pair.left, &config)?;
+        // GoBGP wants to find us when it starts.
+        eventually(PATIENCE, || {
+            pair.right.run("ping -c 1 -W 1 ff02::2%up0")?;
+            let seen = pair.right.run("ip -6 neigh show dev up0")?;
+            ensure!(seen.contains("lladdr"), "the kernel knows nobody on the link: {seen}");
+            Ok(())
+        })?;
+        let gobgp = Gobgp::start(&pair.right, GOBGP)?;
+        wait_established(&switch, "up0")?;
+        gobgp.wait_for_route("ipv4", "10.0.0.1/32")?;
+        gobgp.wait_for_route("ipv6", "fd00::1/128")?;
+        gobgp.announce("ipv4", "10.0.0.2/32")?;
+        gobgp.announce("ipv6", "fd00::2/128")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &["up0"])?;
+        wait_for_route(&pair.left, 6, "fd00::2", &["up0"])?;
+        gobgp.withdraw("ipv4", "10.0.0.2/32")?;
+        wait_for_route(&pair.left, 4, "10.0.0.2", &[])
+    })
+}
+
+const GOBGP: &str = r#"
+[global.config]
+  as = 65002
+  router-id = "10.0.0.2"
+[[neighbors]]
+  [neighbors.config]
+    neighbor-interface = "up0"
+    peer-as = 65001
+  [neighbors.timers.config]
+    connect-retry = 1
+    idle-hold-time-after-reset = 1
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "ipv4-unicast"
+  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = "ipv6-unicast"
+"#;
