@@ -15,6 +15,7 @@ const BEHIND_THE_ROUTER: &str = "address = \"10.2.0.2\"\nremote-as = 65002";
 /// switchd on `left`, the peer on `right`, a router between them.
 struct Routed {
     left: Node,
+    router: Node,
     right: Node,
 }
 
@@ -30,7 +31,7 @@ impl Routed {
         left.run("ip route add 10.2.0.0/24 via 10.1.0.9")?;
         right.run("ip address add 10.2.0.2/24 dev up0")?;
         right.run("ip route add 10.1.0.0/24 via 10.2.0.9")?;
-        Ok(Self { left, right })
+        Ok(Self { left, router, right })
     }
 }
 
@@ -104,5 +105,33 @@ fn a_loopback_on_the_link_needs_only_the_check_to_be_off() -> Result {
         let switch =
             Switch::start(&pair.left, &switchd(neighbor, "disable-connected-check = true"))?;
         wait_established(&switch, "10.0.0.2")
+    })
+}
+
+/// Loopback to loopback the usual way: two hops to FRR are what one link is to us.
+#[test]
+fn loopbacks_behind_a_router_reach_each_other_by_multihop() -> Result {
+    Lab::run(|lab| {
+        let routed = Routed::build(lab)?;
+        for (node, own, other, gateway) in [
+            (&routed.left, "10.0.0.1", "10.0.0.2", "10.1.0.9"),
+            (&routed.right, "10.0.0.2", "10.0.0.1", "10.2.0.9"),
+        ] {
+            node.run(&format!("ip address add {own}/32 dev lo"))?;
+            node.run(&format!("ip route add {other}/32 via {gateway}"))?;
+        }
+        routed.router.run("ip route add 10.0.0.1/32 via 10.1.0.1")?;
+        routed.router.run("ip route add 10.0.0.2/32 via 10.2.0.2")?;
+        let config = session::frr("10.0.0.1", &["ebgp-multihop 2", "update-source 10.0.0.2"]);
+        let _frr = Frr::start(&routed.right, &config)?;
+        let neighbor = "address = \"10.0.0.2\"\nlocal-address = \"10.0.0.1\"\nremote-as = 65002";
+        let switch = Switch::start(&routed.left, &switchd(neighbor, "ebgp-multihop = 2"))?;
+        wait_established(&switch, "10.0.0.2")?;
+        // The next hop is a loopback too; the kernel's way to it is the way of the route.
+        eventually(PATIENCE, || {
+            let route = routed.left.run("ip route show 10.77.0.0/16 proto bgp")?;
+            ensure!(route.contains("via 10.1.0.9"), "not by the router: {route}");
+            Ok(())
+        })
     })
 }

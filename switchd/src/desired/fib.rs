@@ -2,7 +2,8 @@
 //!
 //! A nexthop object is one gateway on one link, or a group of those where several paths share the load; all routes that
 //! go the same way share it: a million routes with ten next hops write ten nexthops. A next hop that is not on a link is
-//! resolved through the routes we install (RFC 4271 §5.1.3), to a limited depth, and goes all the ways that they go.
+//! resolved through the routes we install and those of others (RFC 4271 §5.1.3), to a limited depth, and goes all the ways
+//! that they go.
 //!
 //! Routes with the same next hops have one entry here, and it alone is resolved anew when a link goes. If what it leads to
 //! changes, its group is replaced in place: however many routes there are, none is written.
@@ -13,6 +14,7 @@
 
 mod nexthops;
 mod numbers;
+mod others;
 mod scoped_address;
 mod share;
 
@@ -24,6 +26,7 @@ use ipnet::IpNet;
 use platform::kernel::{Hop, Ifindex, Key, MacAddr, Neighbor, Object, Route, Via};
 
 use nexthops::{Egress, Nexthops, Way};
+use others::Others;
 
 pub use scoped_address::ScopedAddress;
 pub use share::{Bandwidth, WeightedNextHop, next_hop, next_hops};
@@ -101,6 +104,12 @@ pub enum Outlook {
     Unreachable(Vec<ScopedAddress>),
 }
 
+/// What a next hop that is on no link is resolved through.
+enum Match<'a> {
+    Ours(&'a Balance),
+    Others(&'a [Hop]),
+}
+
 /// Ways that are known already, by next hop and depth of recursion.
 type Known = HashMap<(ScopedAddress, usize), Vec<Way>>;
 
@@ -118,6 +127,7 @@ pub struct Fib {
     connected: HashSet<IpNet>,
     /// MACs of IPv6 neighbours, for [`STAND_IN`].
     macs: HashMap<(Ifindex, Ipv6Addr), MacAddr>,
+    others: Others,
     routes_changed: bool,
     subnets_changed: bool,
     changes: Vec<(Key, Option<Object>)>,
@@ -141,12 +151,13 @@ impl Fib {
         self.write_again(|_| true);
     }
 
-    /// A link, an address, a neighbour or a nexthop appeared, changed or vanished.
+    /// A link, an address, a neighbour, a nexthop or another's route appeared, changed or vanished.
     pub fn handle_object(&mut self, key: &Key, object: Option<&Object>) {
         if let Key::Neighbor { ifindex, address: IpAddr::V6(address) } = *key {
             self.handle_neighbor(ifindex, address, object);
             return;
         }
+        self.routes_changed |= self.others.handle_object(key, object);
         if let (Key::Link(index), None) = (key, object) {
             self.macs.retain(|(ifindex, _), _| ifindex != index);
         }
@@ -392,10 +403,11 @@ impl Fib {
         if let Some(ways) = known.get(&(next_hop, depth)) {
             return ways.clone();
         }
-        let ways = self
-            .longest_match(next_hop.address)
-            .map(|balance| self.ways(&balance.next_hops, depth + 1, known))
-            .unwrap_or_default();
+        let ways = match self.longest_match(next_hop.address) {
+            Some(Match::Ours(balance)) => self.ways(&balance.next_hops, depth + 1, known),
+            Some(Match::Others(hops)) => self.ways_of_others(next_hop.address, hops),
+            None => Vec::new(),
+        };
         known.insert((next_hop, depth), ways.clone());
         ways
     }
@@ -421,13 +433,28 @@ impl Fib {
             .map(|(ifindex, _)| *ifindex)
     }
 
-    fn longest_match(&self, address: IpAddr) -> Option<&Balance> {
+    /// The longest of all routes that contain the address. Of two to one prefix, the one with the lower metric.
+    fn longest_match(&self, address: IpAddr) -> Option<Match<'_>> {
         let longest = if address.is_ipv4() { 32 } else { 128 };
-        let installed = (1..=longest).rev().find_map(|length| {
+        (1..=longest).rev().find_map(|length| {
             let prefix = IpNet::new(address, length).ok()?.trunc();
-            self.routes.get(&prefix)
-        });
-        self.balances.get(&installed?.balance)
+            let ours = self.routes.get(&prefix);
+            match self.others.best(&prefix) {
+                Some((metric, hops)) if metric < METRIC || ours.is_none() => {
+                    Some(Match::Others(hops))
+                }
+                _ => self.balances.get(&ours?.balance).map(Match::Ours),
+            }
+        })
+    }
+
+    fn ways_of_others(&self, next_hop: IpAddr, hops: &[Hop]) -> Vec<Way> {
+        let up = hops.iter().filter(|hop| self.links_up.contains(&hop.ifindex));
+        let egress =
+            |hop: &Hop| Egress { gateway: hop.gateway.unwrap_or(next_hop), ifindex: hop.ifindex };
+        let mut ways: Vec<Way> = up.map(|hop| (egress(hop), hop.weight)).collect();
+        ways.sort_unstable();
+        ways
     }
 
     /// Resolves all next hops again and writes the routes for which something else follows.

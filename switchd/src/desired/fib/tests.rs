@@ -29,6 +29,17 @@ impl World {
         self.settle();
     }
 
+    /// A route of protocol `static`, or none any more.
+    fn static_route(&mut self, prefix: &str, metric: u32, gateway: Option<&str>, link: Ifindex) {
+        let hop = |gateway: &str| Hop::gateway(gateway.parse().unwrap(), link);
+        let hops = gateway.map(hop).into_iter().collect();
+        let mut route = Route::new(prefix.parse().unwrap(), metric, Via::Hops(hops));
+        route.protocol = 4;
+        let (key, object) = (route.key(), gateway.map(|_| Object::Route(route)));
+        self.fib.handle_object(&key, object.as_ref());
+        self.settle();
+    }
+
     /// `prefix via gateway dev link`, of the routes that have their gateway in them.
     fn inline_routes(&self) -> Vec<String> {
         let hop = |prefix, hop: &Hop| {
@@ -164,6 +175,43 @@ fn a_recursive_next_hop_follows_the_route_that_it_is_resolved_through() {
     assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.2.1 dev swp2".to_owned()));
     world.best("10.0.0.9/32", None);
     assert!(world.kernel.is_empty());
+}
+
+#[test]
+fn a_next_hop_behind_a_static_route_goes_its_way_and_follows_it() {
+    let mut world = World::with_two_uplinks();
+    world.best("192.0.2.0/24", Some("10.0.0.9"));
+    world.static_route("10.0.0.0/24", 0, Some("10.1.1.1"), 1);
+    assert_eq!(world.routes(), ["192.0.2.0/24 via 10.1.1.1 dev swp1"]);
+    // The longer one wins, whoever made it.
+    world.best("10.0.0.9/32", Some("10.1.2.1"));
+    assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.2.1 dev swp2".to_owned()));
+    // Of two to one prefix, the kernel takes the one with the lower metric.
+    world.static_route("10.0.0.9/32", 0, Some("10.1.1.1"), 1);
+    assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.1.1 dev swp1".to_owned()));
+    world.static_route("10.0.0.9/32", 0, None, 1);
+    assert!(world.routes().contains(&"192.0.2.0/24 via 10.1.2.1 dev swp2".to_owned()));
+    world.best("10.0.0.9/32", None);
+    world.link(1, false);
+    assert!(world.kernel.is_empty());
+    assert_eq!(world.fib.unreachable().count(), 1);
+}
+
+#[test]
+fn the_default_route_and_one_that_drops_lead_to_no_next_hop() {
+    let mut world = World::with_two_uplinks();
+    world.best("192.0.2.0/24", Some("10.0.0.9"));
+    world.static_route("0.0.0.0/0", 0, Some("10.1.1.1"), 1);
+    assert!(world.kernel.is_empty());
+    world.static_route("10.0.0.0/8", 0, Some("10.1.1.1"), 1);
+    let mut hole = Route::new("10.0.0.0/16".parse().unwrap(), 0, Via::Hops(Vec::new()));
+    (hole.protocol, hole.kind) = (4, platform::kernel::RouteKind::Blackhole);
+    world.fib.handle_object(&hole.key(), Some(&Object::Route(hole.clone())));
+    world.settle();
+    assert!(world.kernel.is_empty());
+    world.fib.handle_object(&hole.key(), None);
+    world.settle();
+    assert_eq!(world.routes(), ["192.0.2.0/24 via 10.1.1.1 dev swp1"]);
 }
 
 #[test]
