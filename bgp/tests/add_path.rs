@@ -6,8 +6,10 @@
 mod pair;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
+use bgp::policy::{FamilyPolicy, NeighborPolicy, RouteMap};
 use bgp::speaker::{
     AddPathSend, ConnectionId, LimitAction, MaximumPrefix, NeighborConfig, RemoteAs, RouteKey,
     Speaker, SpeakerConfig,
@@ -278,6 +280,39 @@ fn whatever_comes_and_goes_the_receiver_ends_up_with_what_there_is() {
         here.sort_unstable();
         assert_eq!(here, there, "{net}");
     }
+}
+
+/// With soft reconfiguration, what a policy refuses is kept path by path: another policy finds each, and one that was
+/// withdrawn meanwhile under its own identifier is not among them.
+#[test]
+fn each_path_is_kept_by_itself_when_a_policy_refuses_it() {
+    let mut network = reflector(AddPathSend::All, IPV4, 3);
+    let keep = NeighborPolicy { keep_received: true, ..NeighborPolicy::default() };
+    let refuse = Arc::new(RouteMap::new("none".into(), Vec::new()).unwrap());
+    let map = FamilyPolicy { import: Some(refuse), export: None };
+    let refusing = NeighborPolicy { families: [(IPV4, map)].into(), ..keep.clone() };
+    change_policy(&mut network, refusing);
+    for source in 2..5 {
+        announce(&mut network, source, 65_009, 100);
+    }
+    assert_eq!(next_hops(&network), [0; 0], "refused");
+    network.withdraw(3, &prefix(NET));
+    let updates = network.updates(0, RECEIVER);
+    change_policy(&mut network, keep);
+    assert_eq!(next_hops(&network), [2, 4]);
+    assert_eq!(network.updates(0, RECEIVER), updates, "nothing had to be sent again");
+    let ids: Vec<u32> = received(&network, &prefix(NET)).iter().map(|(id, _)| *id).collect();
+    network.withdraw(2, &prefix(NET));
+    assert_eq!(next_hops(&network), [4], "of {ids:?}, the right one");
+}
+
+/// What the receiver does with the reflector's routes.
+fn change_policy(network: &mut Network, policy: NeighborPolicy) {
+    let mut neighbor = network.neighbor(RECEIVER, 0).config;
+    neighbor.policy = policy;
+    let now = network.now;
+    network.nodes[RECEIVER].speaker.set_neighbors(vec![neighbor], now).unwrap();
+    network.settle();
 }
 
 /// A speaker with one neighbour that sends path identifiers, whose bytes the test writes.

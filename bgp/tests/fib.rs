@@ -159,6 +159,42 @@ fn a_better_path_that_goes_before_its_answer_leaves_all_paths_to_a_neighbor_with
     assert_eq!(updates(&network), before + 1, "what it had is not told again");
 }
 
+/// With several paths from one neighbour, too: the answer is for the destination, and until it is there none is told.
+#[test]
+fn paths_that_one_neighbor_sends_with_add_path_are_held_together_and_go_one_by_one() {
+    let mut network = Network::new();
+    for config in [config(65_001, 1), config(65_002, 2), holding(), config(65_004, 4)] {
+        network.add(config);
+    }
+    let send = |c: &mut NeighborConfig| c.add_path_send = Some(AddPathSend::All);
+    let receive = |c: &mut NeighborConfig| c.add_path_receive = true;
+    network.peer(RIGHT, LEFT, &[IPV4]);
+    network.peer_with(LEFT, MIDDLE, &[IPV4], send, receive);
+    network.peer_with(MIDDLE, LISTENER, &[IPV4], send, receive);
+    network.seconds(3);
+    let key = prefix(NET);
+    let paths = |network: &Network, node: usize| {
+        network.nodes[node].speaker.route(&key).map_or(0, |route| route.paths.len())
+    };
+    network.announce(RIGHT, ipv4(NET));
+    network.announce(LEFT, ipv4(NET));
+    assert_eq!((paths(&network, MIDDLE), paths(&network, LISTENER)), (2, 0));
+    confirm(&mut network, &key);
+    assert_eq!(paths(&network, LISTENER), 2);
+    // The worse one goes: the best forwards as before, and nobody has to answer.
+    network.withdraw(RIGHT, &key);
+    assert_eq!((paths(&network, MIDDLE), paths(&network, LISTENER)), (1, 1));
+    network.announce(RIGHT, ipv4(NET));
+    assert_eq!(paths(&network, LISTENER), 2);
+    // The best one goes: what is left is told again when it forwards, and what went is gone at once or then.
+    network.withdraw(LEFT, &key);
+    confirm(&mut network, &key);
+    assert_eq!((paths(&network, MIDDLE), paths(&network, LISTENER)), (1, 1));
+    assert_eq!(origin(&network, &key), Some(65_002));
+    refuse(&mut network, &key);
+    assert_eq!(paths(&network, LISTENER), 0);
+}
+
 #[test]
 fn a_route_that_forwards_no_longer_is_withdrawn_until_it_does_again() {
     let mut network = network();
