@@ -14,7 +14,7 @@ fn transitive_communities_of_all_kinds_pass_through_and_the_others_stay_here() -
         let nodes = row(lab, ["source", "leaf", "sink"])?;
         let _source = Bird::start(&nodes[0], SOURCE)?;
         let sink = Frr::start(&nodes[2], SINK)?;
-        let switch = Switch::start(&nodes[1], SWITCHD)?;
+        let _switch = Switch::start(&nodes[1], SWITCHD)?;
         eventually(PATIENCE, || {
             let route = &sink.show("bgp ipv4 unicast 10.77.0.0/16")?["paths"][0];
             for (kind, expected) in [
@@ -25,11 +25,7 @@ fn transitive_communities_of_all_kinds_pass_through_and_the_others_stay_here() -
                 ensure_eq!(route[kind]["string"], expected, "{kind} in {route}");
             }
             Ok(())
-        })?;
-        // Here they all are, also the one that does not leave our AS.
-        let ours = &switch.show("bgp ipv4 unicast")?["routes"]["10.77.0.0/16"][0];
-        ensure_eq!(ours["valid"], true, "{ours}");
-        Ok(())
+        })
     })
 }
 

@@ -4,6 +4,9 @@
 //! Root suites (network namespaces, FRR, BIRD, GoBGP) need root. Without it they are named, counted as skipped, and the
 //! command fails unless `--allow-skips` says that this is accepted.
 
+#[cfg(test)]
+mod documents;
+
 use std::env;
 use std::ffi::OsString;
 use std::fs;
