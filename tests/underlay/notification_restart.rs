@@ -17,7 +17,8 @@ fn start(lab: &Lab) -> Result<(Pair, Switch, Frr)> {
                    bgp graceful-restart preserve-fw-state\n no bgp hard-administrative-reset\n bgp router-id";
     let config = session::frr("10.1.0.1", &[]).replace(" bgp router-id", restart);
     let frr = Frr::start(&pair.right, &config)?;
-    let config = switchd(NEIGHBOR, "");
+    // FRR dials, a second after it has lost a session: time enough for it to forget routes, if it did.
+    let config = switchd(NEIGHBOR, "passive = true");
     let config = config.replacen("asn", "graceful-restart-notification = true\nasn", 1);
     let switch = Switch::start(&pair.left, &config)?;
     wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
