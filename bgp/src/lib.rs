@@ -70,7 +70,8 @@
 //! Beyond RFCs: unicast routes are told only while they forward, if asked for (FRR's `suppress-fib-pending`;
 //! [`speaker::Speaker::handle_fib`], `tests/fib.rs`). Several paths may share the load, by FRR's rules
 //! ([`speaker::Multipath`], `tests/multipath.rs`); what the link bandwidth community (draft-ietf-idr-link-bandwidth) makes of
-//! their shares is up to who installs them.
+//! their shares is up to who installs them. An external neighbour may take us for another AS ([`speaker::LocalAs`], FRR's
+//! `local-as`; `tests/local_as.rs`, `tests::underlay local_as`).
 
 pub mod bfd;
 mod bmp;

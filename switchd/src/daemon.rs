@@ -499,6 +499,7 @@ fn neighbor_config(config: &Bgp, neighbor: &Neighbor, model: &Model) -> Neighbor
     NeighborConfig {
         port: config.port,
         passive: neighbor.passive,
+        local_as: neighbor.local_as,
         local_address: neighbor.local_address,
         hold_time: Some(neighbor.hold_time.unwrap_or(config.hold_time)),
         connect_retry: Some(neighbor.connect_retry.unwrap_or(config.connect_retry)),

@@ -12,6 +12,7 @@ mod dynamic;
 mod gobgp;
 mod graceful_restart;
 mod installed;
+mod local_as;
 mod long_lived;
 mod md5;
 mod mrt;

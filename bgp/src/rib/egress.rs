@@ -268,7 +268,10 @@ fn prepare(policy: &EgressPolicy, editor: &mut AttributeEditor<'_>, from: &Attri
             }
             editor.retain_ext_communities(ExtCommunity::is_transitive);
             if policy.role.is_some_and(roles::marks) && from.only_to_customer().is_none() {
-                editor.set_only_to_customer(policy.local_asn);
+                // The AS that the neighbour knows us by: it holds the mark against that one (RFC 9234 §5).
+                editor.set_only_to_customer(
+                    path.local_as.map_or(policy.local_asn, |local| local.asn),
+                );
             }
         }
         SessionKind::Internal { .. } => {
@@ -301,9 +304,7 @@ fn finish(
     *editor.local() = LocalAttributes::default();
     match policy.session {
         SessionKind::External { path, .. } => {
-            if !path.as_path_unchanged {
-                editor.prepend_as(policy.local_asn);
-            }
+            path.prepend(policy.local_asn, editor);
             // Set by a policy, it would still mean nothing there (RFC 4271 §5.1.5).
             editor.remove(code::LOCAL_PREF).remove(code::ORIGINATOR_ID).remove(code::CLUSTER_LIST);
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::RouteFamily;
 use super::import::Import;
+use super::path_rules::LocalAs;
 use super::peers::{Peer, Peers, Source};
 use super::roles::{self, Received};
 use super::table::{Path, Table};
@@ -25,6 +26,8 @@ pub(crate) struct Receiver {
     pub(crate) address: IpAddr,
     /// Where our AS number may be in a path.
     pub(crate) allow_own_as: AllowOwnAs,
+    /// What the peer knows us by instead.
+    pub(crate) local_as: Option<LocalAs>,
     /// What we are to an external peer.
     pub(crate) role: Option<Role>,
 }
@@ -32,7 +35,9 @@ pub(crate) struct Receiver {
 impl Receiver {
     /// Whether a route with these attributes may be used (RFC 4271 §9.1.2 and §5.1.3, RFC 4456 §8).
     fn accepts(&self, attributes: &AttributeSet, from: &Peer, next_hop_is_router: bool) -> bool {
-        if !self.allow_own_as.allows(attributes.as_path(), self.asn) {
+        let other = self.local_as.map(|local| local.asn);
+        let mut ours = std::iter::once(self.asn).chain(other);
+        if !ours.all(|asn| self.allow_own_as.allows(attributes.as_path(), asn)) {
             return false;
         }
         if next_hop_is_router && attributes.next_hop().address() == self.address {
@@ -49,8 +54,8 @@ impl Receiver {
 }
 
 impl Receiver {
-    /// What standards make of an external peer's routes, before any policy: they leaked, or bear no mark against that
-    /// (RFC 9234), or are about to go (RFC 8326).
+    /// What is made of an external peer's routes before any policy: they leaked, or bear no mark against that (RFC 9234),
+    /// are about to go (RFC 8326), or have come through the AS that the peer takes us for.
     fn interpret<F: RouteFamily>(
         &self,
         attributes: Arc<AttributeSet>,
@@ -64,10 +69,14 @@ impl Receiver {
         if received == Received::Refuse {
             return None;
         }
-        if received == Received::Take && !attributes.graceful_shutdown() {
+        let passed = self.local_as.filter(|local| !local.no_prepend);
+        if received == Received::Take && !attributes.graceful_shutdown() && passed.is_none() {
             return Some(attributes);
         }
         let mut editor = attributes.edit();
+        if let Some(local) = passed {
+            editor.prepend_as(local.asn);
+        }
         if received == Received::Mark {
             editor.set_only_to_customer(peer);
         }

@@ -26,4 +26,4 @@ pub use family::{RouteFamily, RouteKey};
 pub use fib_gate::{FibReport, FibState, FibToken};
 pub(crate) use id_set::IdSet;
 pub use multipath::Multipath;
-pub use path_rules::RemovePrivateAs;
+pub use path_rules::{LocalAs, RemovePrivateAs};

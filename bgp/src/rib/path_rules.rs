@@ -1,4 +1,4 @@
-//! What an external neighbour is told of AS_PATH and MED beyond RFC 4271: `as-override`, `remove-private-as`,
+//! What an external neighbour is told of AS_PATH and MED beyond RFC 4271: `local-as`, `as-override`, `remove-private-as`,
 //! `attribute-unchanged`.
 
 use crate::types::Asn;
@@ -13,6 +13,17 @@ pub struct RemovePrivateAs {
     pub replace: bool,
 }
 
+/// Another AS number than our own towards one external neighbour: the one that it knew us by before we moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct LocalAs {
+    /// What our OPEN says, and what stands in front of the paths that the neighbour is told.
+    pub asn: Asn,
+    /// Paths from the neighbour do not get it in front.
+    pub no_prepend: bool,
+    /// The neighbour does not see our own AS number: it is not put into paths, and the other one stands in its place.
+    pub replace_as: bool,
+}
+
 /// How the path of a route changes on its way to a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(crate) struct PathRules {
@@ -22,6 +33,8 @@ pub(crate) struct PathRules {
     pub(crate) remove_private: Option<(RemovePrivateAs, Asn)>,
     /// Our own is not put in front.
     pub(crate) as_path_unchanged: bool,
+    /// Instead of our own, or in front of it.
+    pub(crate) local_as: Option<LocalAs>,
     /// MED goes on to a third AS.
     pub(crate) med_unchanged: bool,
 }
@@ -36,6 +49,7 @@ impl PathRules {
         if !changes {
             return;
         }
+        let ours = self.hidden_behind().unwrap_or(ours);
         editor.change_as_path(|asn| match removed {
             Some((remove, kept)) if is_private(asn) && asn != kept => {
                 remove.replace.then_some(ours)
@@ -43,6 +57,24 @@ impl PathRules {
             _ if self.override_as == Some(asn) => Some(ours),
             _ => Some(asn),
         });
+    }
+
+    /// Puts us in front of a path.
+    pub(super) fn prepend(&self, ours: Asn, editor: &mut AttributeEditor<'_>) {
+        if self.as_path_unchanged {
+            return;
+        }
+        if self.hidden_behind().is_none() {
+            editor.prepend_as(ours);
+        }
+        if let Some(local) = self.local_as {
+            editor.prepend_as(local.asn);
+        }
+    }
+
+    /// The AS number that is all that the neighbour is to know of us.
+    fn hidden_behind(&self) -> Option<Asn> {
+        self.local_as.filter(|local| local.replace_as).map(|local| local.asn)
     }
 }
 

@@ -18,7 +18,10 @@ const CAN_SEND: u8 = 2;
 /// What our OPEN says, apart from what changes with a restart.
 #[derive(Debug, Clone)]
 pub(crate) struct Offer {
+    /// What we say is ours.
     pub(crate) asn: Asn,
+    /// What is: no external peer is in it.
+    pub(crate) own_as: Asn,
     pub(crate) router_id: RouterId,
     pub(crate) remote_as: RemoteAs,
     pub(crate) hold_time: u16,
@@ -158,6 +161,9 @@ impl Offer {
             return Err(Notification::bad_peer_as());
         }
         let external = theirs.asn != self.asn;
+        if external && theirs.asn == self.own_as {
+            return Err(Notification::bad_peer_as());
+        }
         // RFC 6286 §2.1: unique within an AS.
         if !external && theirs.router_id == self.router_id {
             return Err(Notification::bad_bgp_identifier());

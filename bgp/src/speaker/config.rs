@@ -6,8 +6,7 @@ use std::time::Duration;
 use super::transport::{Auth, Distance};
 use super::{BfdConfig, MaximumPrefix};
 use crate::policy::NeighborPolicy;
-use crate::rib::RemovePrivateAs;
-use crate::rib::{AddPathSend, Multipath};
+use crate::rib::{AddPathSend, LocalAs, Multipath, RemovePrivateAs};
 use ipnet::IpNet;
 
 use crate::types::{AfiSafi, Asn, Role, RouterId};
@@ -166,6 +165,8 @@ pub struct NeighborConfig {
     pub port: u16,
     /// The AS that it must be in.
     pub remote_as: RemoteAs,
+    /// The AS that this external neighbour takes us for, if it is not our own.
+    pub local_as: Option<LocalAs>,
     /// Families offered.
     pub families: Vec<AfiSafi>,
     /// Wait for the neighbour to connect.
@@ -231,6 +232,7 @@ impl NeighborConfig {
             interface: None,
             port: 179,
             remote_as,
+            local_as: None,
             families: families.into(),
             passive: false,
             local_address: None,
@@ -270,6 +272,18 @@ impl NeighborConfig {
     ) -> Self {
         let nowhere = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
         Self { scope_id, interface: Some(name.into()), ..Self::new(nowhere, remote_as, families) }
+    }
+
+    /// Whether it can take us for another AS: it is in neither of the two.
+    pub(crate) fn local_as_fits(&self, ours: Asn) -> bool {
+        self.local_as.is_none_or(|local| {
+            local.asn != ours
+                && match self.remote_as {
+                    RemoteAs::Asn(theirs) => theirs != local.asn && theirs != ours,
+                    RemoteAs::External => true,
+                    RemoteAs::Internal => false,
+                }
+        })
     }
 
     /// What operators call it: its interface, or its address.
@@ -326,4 +340,9 @@ pub enum NeighborError {
     /// One or two seconds.
     #[error("neighbor {0}: a hold time of {1} s is neither 0 nor at least 3")]
     HoldTime(IpAddr, u16),
+    /// It would be in the AS that it is to take us for, or in ours; or that AS is ours.
+    #[error(
+        "neighbor {0}: local-as {1} must be neither our AS number nor the neighbor's, and the neighbor must be external"
+    )]
+    LocalAs(IpAddr, Asn),
 }

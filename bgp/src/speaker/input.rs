@@ -419,6 +419,7 @@ impl Speaker {
                         remove_private: config.remove_private_as.map(|remove| (remove, theirs)),
                         as_path_unchanged: config.as_path_unchanged,
                         med_unchanged: config.med_unchanged,
+                        local_as: config.local_as,
                     },
                 }
             } else {

@@ -42,9 +42,9 @@ use crate::wire::{
     AttributeInterner, AttributeSet, CeaseReason, EvpnPayload, FamilySet, RouteRefresh,
 };
 
-pub use crate::rib::RemovePrivateAs;
 pub use crate::rib::{
-    AddPathSend, FibReport, FibState, FibToken, Multipath, RouteFamily, RouteKey,
+    AddPathSend, FibReport, FibState, FibToken, LocalAs, Multipath, RemovePrivateAs, RouteFamily,
+    RouteKey,
 };
 pub use crate::session::negotiate::Negotiated;
 pub use crate::session::{DownReason, SessionState};
@@ -200,6 +200,11 @@ impl Speaker {
             return Err(NeighborError::NoFamily(config.address));
         }
         let hold_time = config.hold_time.unwrap_or(self.config.hold_time);
+        if let Some(local) = config.local_as
+            && !config.local_as_fits(self.config.asn)
+        {
+            return Err(NeighborError::LocalAs(config.address, local.asn));
+        }
         if matches!(hold_time, 1 | 2) {
             return Err(NeighborError::HoldTime(config.address, hold_time));
         }
@@ -374,7 +379,8 @@ impl Speaker {
     ) -> Session {
         let restart = self.config.graceful_restart.as_ref();
         let offer = Offer {
-            asn: self.config.asn,
+            asn: config.local_as.map_or(self.config.asn, |local| local.asn),
+            own_as: self.config.asn,
             router_id: self.config.router_id,
             remote_as: config.remote_as,
             hold_time,
@@ -436,6 +442,7 @@ impl Speaker {
             cluster: self.config.cluster_id.unwrap_or(self.config.router_id.0),
             address: local.ip(),
             allow_own_as: neighbor.config.allow_own_as,
+            local_as: neighbor.config.local_as,
             role: neighbor.session.established().and_then(|(negotiated, ..)| negotiated.role),
         }
     }

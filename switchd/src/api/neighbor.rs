@@ -53,6 +53,8 @@ pub(super) fn view(config: &Bgp, facts: &Facts, now: Instant) -> BgpNeighbor {
         ttl_security: transport.minimum_ttl.is_some(),
         signed: transport.auth.is_some(),
         passive: summary.config.passive,
+        local_as_no_prepend: summary.config.local_as.is_some_and(|local| local.no_prepend),
+        local_as_replace_as: summary.config.local_as.is_some_and(|local| local.replace_as),
     }
 }
 

@@ -198,7 +198,7 @@ pub(super) fn neighbor(config: &Bgp, summary: &NeighborSummary, now: Instant) ->
             .unwrap_or_default()
             .to_owned(),
         remote_as: summary.negotiated.as_ref().map_or(configured_as, |negotiated| negotiated.asn.0),
-        local_as: config.asn.0,
+        local_as: summary.config.local_as.map_or(config.asn, |local| local.asn).0,
         state: match summary.over_limit {
             Some(_) => "Idle (PfxCt)".to_owned(),
             None => summary.state.to_string(),

@@ -102,6 +102,8 @@ pub struct Neighbor {
     pub peer_group: Option<String>,
     /// Which AS it must be in.
     pub remote_as: RemoteAs,
+    /// The AS that it takes us for, if it is not ours.
+    pub local_as: Option<LocalAs>,
     /// Address families to negotiate.
     pub families: Vec<AfiSafi>,
     /// Wait for the peer to connect.
@@ -198,7 +200,7 @@ impl fmt::Display for Peer {
     }
 }
 
-pub use bgp::speaker::{BfdConfig, Distance, RemoteAs, Secret};
+pub use bgp::speaker::{BfdConfig, Distance, LocalAs, RemoteAs, Secret};
 
 /// A prefix that is announced while BGP has a route inside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

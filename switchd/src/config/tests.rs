@@ -182,9 +182,26 @@ fn long_lived_graceful_restart_needs_graceful_restart() {
 }
 
 #[test]
+fn local_as_is_a_number_or_a_table() {
+    let local_as = |keys: &str| {
+        let bgp = parse(&SMALLEST.replace("passive = false", keys)).expect("accepted").bgp;
+        bgp.expect("has bgp").neighbors[0].local_as
+    };
+    let old = |no_prepend, replace_as| Some(LocalAs { asn: Asn(65_099), no_prepend, replace_as });
+    assert_eq!(local_as("passive = false"), None);
+    assert_eq!(local_as("local-as = 65099"), old(false, false));
+    assert_eq!(local_as("local-as = { asn = 65099, replace-as = true }"), old(false, true));
+    let all = "local-as = { asn = 65099, no-prepend = true, replace-as = true }";
+    assert_eq!(local_as(all), old(true, true));
+}
+
+#[test]
 fn rules_that_cannot_be_meant_are_refused_where_they_stand() {
     for (keys, want) in [
         ("role = \"boss\"", "12:8: unknown role \"boss\"; ours towards the neighbor is one of"),
+        ("local-as = 65001", "12:12: local-as 65001 is our own AS number"),
+        ("local-as = 65002", "12:12: local-as 65002 is the neighbor's AS number"),
+        ("local-as = { asn = 0 }", "12:12: AS number 0 is reserved"),
         ("role-strict = true", "12:15: role-strict asks the neighbor for its role"),
         ("allowas-in = 11", "12:14: allowas-in is how often"),
         ("maximum-prefix.ipv4-unicast = { limit = 0 }", "12:41: limit is 0"),

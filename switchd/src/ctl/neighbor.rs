@@ -123,6 +123,8 @@ fn json(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> Value {
         ("ttlSecurity", neighbor.ttl_security),
         ("peerAuthenticationEnabled", neighbor.signed),
         ("passive", neighbor.passive),
+        ("localAsNoPrepend", neighbor.local_as_no_prepend),
+        ("localAsReplaceAs", neighbor.local_as_replace_as),
     ] {
         if holds {
             value[key] = true.into();
@@ -164,11 +166,13 @@ fn text(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> String {
     };
     let _ = writeln!(
         text,
-        "BGP neighbor is {}{}, remote AS {}, local AS {}{link}",
+        "BGP neighbor is {}{}, remote AS {}, local AS {}{}{}{link}",
         if summary.dynamic { "*" } else { "" },
         bgp::name_of(summary),
         summary.remote_as,
-        summary.local_as
+        summary.local_as,
+        if neighbor.local_as_no_prepend { " no-prepend" } else { "" },
+        if neighbor.local_as_replace_as { " replace-as" } else { "" },
     );
     let _ = writeln!(
         text,

@@ -5,6 +5,7 @@ use super::*;
 fn offer() -> Offer {
     Offer {
         asn: Asn(65_001),
+        own_as: Asn(65_001),
         router_id: RouterId(Ipv4Addr::new(10, 0, 0, 1)),
         remote_as: RemoteAs::External,
         hold_time: 90,

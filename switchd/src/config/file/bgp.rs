@@ -95,7 +95,7 @@ impl BgpTable {
             ));
         }
         let requires_policy = self.ebgp_requires_policy.unwrap_or(profile.ebgp_requires_policy);
-        let policies = NeighborPolicies { route_maps, required: requires_policy };
+        let policies = NeighborPolicies { asn, route_maps, required: requires_policy };
         let neighbors = check_neighbors(self.neighbor, &self.peer_group, &policies)?;
         let suppress_fib_pending = check_suppress_fib_pending(self.suppress_fib_pending, self.fib)?;
         let networks: Vec<_> =

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use bgp::policy::{NeighborPolicy, RouteMap};
-use bgp::types::AfiSafi;
+use bgp::types::{AfiSafi, Asn};
 use serde::Deserialize;
 use toml::Spanned;
 
@@ -16,8 +16,8 @@ use super::add_path::{AddPathValue, check_add_path};
 use super::bfd::{BfdValue, check_bfd};
 use super::policy::unknown;
 use super::route_rules::{
-    AllowOwnAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged, check_allow_own_as,
-    check_role, check_role_strict,
+    AllowOwnAsValue, LocalAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged,
+    check_allow_own_as, check_local_as, check_role, check_role_strict,
 };
 use super::value::{check_asn, check_connect_retry, check_hold_time, check_network, refuse};
 use super::{Refusal, transport};
@@ -39,6 +39,7 @@ pub(super) struct NeighborTable {
     /// Only of a neighbour.
     peer_group: Option<Spanned<String>>,
     remote_as: Option<Spanned<RemoteAsValue>>,
+    local_as: Option<Spanned<LocalAsValue>>,
     families: Option<Vec<Spanned<String>>>,
     passive: Option<bool>,
     local_address: Option<Spanned<IpAddr>>,
@@ -77,8 +78,10 @@ enum PolicyValue {
     PerFamily(BTreeMap<String, String>),
 }
 
-/// What the policies of neighbours refer to.
+/// What neighbours are checked against.
 pub(super) struct NeighborPolicies<'a> {
+    /// Our own.
+    pub(super) asn: Asn,
     pub(super) route_maps: &'a RouteMaps,
     /// Without one, nothing passes on external sessions (RFC 8212).
     pub(super) required: bool,
@@ -258,6 +261,7 @@ impl NeighborTable {
             listen_limit: self.listen_limit,
             peer_group: self.peer_group,
             remote_as: own_or(self.remote_as, &group.remote_as),
+            local_as: own_or(self.local_as, &group.local_as),
             families: own_or(self.families, &group.families),
             passive: self.passive.or(group.passive),
             local_address: own_or(self.local_address, &group.local_address),
@@ -303,22 +307,8 @@ impl NeighborTable {
         policies: &NeighborPolicies<'_>,
     ) -> Result<Neighbor, Refusal> {
         let is_ipv4 = peer.is_ipv4();
-        if let (Some(local), Peer::Interface(_)) = (&self.local_address, &peer) {
-            return Err(refuse(
-                &local.span(),
-                &format!(
-                    "sessions on an interface run between its link-local addresses; remove local-address of neighbor {peer}"
-                ),
-            ));
-        }
-        if let Some(local) = &self.local_address
-            && local.get_ref().is_ipv4() != is_ipv4
-        {
-            return Err(refuse(
-                &local.span(),
-                &format!("local-address must be of the same IP version as the neighbor {peer}"),
-            ));
-        }
+        let local_address =
+            self.local_address.map(|local| check_local_address(&local, &peer)).transpose()?;
         let families = match self.families {
             None => vec![match peer {
                 Peer::Address(IpAddr::V6(_)) => AfiSafi::IPV6_UNICAST,
@@ -338,6 +328,8 @@ impl NeighborTable {
                 ),
             ));
         };
+        let remote_as = check_remote_as(remote_as)?;
+        let local_as = self.local_as.map(|value| check_local_as(value, policies.asn, remote_as));
         let role = self.role.map(check_role).transpose()?;
         let unchanged = self.attribute_unchanged.unwrap_or_default();
         let route_rules = RouteRules {
@@ -359,10 +351,11 @@ impl NeighborTable {
         Ok(Neighbor {
             peer,
             peer_group: self.peer_group.map(Spanned::into_inner),
-            remote_as: check_remote_as(remote_as)?,
+            remote_as,
+            local_as: local_as.transpose()?,
             families,
             passive: self.passive.unwrap_or(false),
-            local_address: self.local_address.map(Spanned::into_inner),
+            local_address,
             shutdown: self.shutdown.map(check_shutdown).transpose()?.flatten(),
             hold_time: self.hold_time.map(check_hold_time).transpose()?,
             connect_retry: self.connect_retry.map(check_connect_retry).transpose()?,
@@ -427,6 +420,25 @@ impl NeighborPolicies<'_> {
                 .collect(),
         }
     }
+}
+
+/// Of the IP version of the session, if that has addresses to choose from.
+fn check_local_address(local: &Spanned<IpAddr>, peer: &Peer) -> Result<IpAddr, Refusal> {
+    if let Peer::Interface(_) = peer {
+        return Err(refuse(
+            &local.span(),
+            &format!(
+                "sessions on an interface run between its link-local addresses; remove local-address of neighbor {peer}"
+            ),
+        ));
+    }
+    if local.get_ref().is_ipv4() != peer.is_ipv4() {
+        return Err(refuse(
+            &local.span(),
+            &format!("local-address must be of the same IP version as the neighbor {peer}"),
+        ));
+    }
+    Ok(*local.get_ref())
 }
 
 /// The kernel's rules for names (`dev_valid_name`). Whether there is such an interface shows later: it may come.

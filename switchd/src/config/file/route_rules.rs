@@ -1,15 +1,15 @@
-//! The keys of a neighbour that say which of its routes are taken, and how it is told ours.
+//! The keys of a neighbour that say which of its routes are taken, how it is told ours, and who we are to it.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use bgp::speaker::{AllowOwnAs, LimitAction, MaximumPrefix, RemovePrivateAs};
-use bgp::types::{AfiSafi, Role};
+use bgp::speaker::{AllowOwnAs, LimitAction, LocalAs, MaximumPrefix, RemoteAs, RemovePrivateAs};
+use bgp::types::{AfiSafi, Asn, Role};
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::Refusal;
-use super::value::refuse;
+use super::value::{check_asn, refuse};
 
 /// `maximum-prefix`: one entry for each family.
 #[derive(Clone, Deserialize)]
@@ -27,6 +27,24 @@ struct MaximumPrefixEntry {
     warning: Option<Spanned<u8>>,
     action: Option<Spanned<String>>,
     restart_after: Option<Spanned<u16>>,
+}
+
+/// `local-as`.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged, expecting = "an AS number, or a table with asn, no-prepend and replace-as")]
+pub(super) enum LocalAsValue {
+    Number(u32),
+    Table(LocalAsTable),
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct LocalAsTable {
+    asn: u32,
+    #[serde(default)]
+    no_prepend: bool,
+    #[serde(default)]
+    replace_as: bool,
 }
 
 /// `allowas-in`.
@@ -128,6 +146,38 @@ fn check_action(
         )),
         (_, None, None) => Ok(LimitAction::Teardown),
     }
+}
+
+/// Only an external neighbour can take us for another AS, and for neither its own nor the one that we have anyway.
+pub(super) fn check_local_as(
+    value: Spanned<LocalAsValue>,
+    ours: Asn,
+    remote_as: RemoteAs,
+) -> Result<LocalAs, Refusal> {
+    let span = value.span();
+    let LocalAsTable { asn, no_prepend, replace_as } = match value.into_inner() {
+        LocalAsValue::Table(table) => table,
+        LocalAsValue::Number(asn) => LocalAsTable { asn, no_prepend: false, replace_as: false },
+    };
+    let asn = check_asn(asn, &span)?;
+    let wrong = match remote_as {
+        _ if asn == ours => format!("local-as {asn} is our own AS number; take it out"),
+        RemoteAs::Asn(theirs) if theirs == asn => {
+            format!("local-as {asn} is the neighbor's AS number; give the one that it knows us by")
+        }
+        RemoteAs::Asn(theirs) if theirs == ours => {
+            format!(
+                "local-as is for external neighbors, and this one is in our AS {ours}; take it out"
+            )
+        }
+        RemoteAs::Internal => {
+            "local-as is for external neighbors, and this one is internal; take it out".to_owned()
+        }
+        RemoteAs::Asn(_) | RemoteAs::External => {
+            return Ok(LocalAs { asn, no_prepend, replace_as });
+        }
+    };
+    Err(refuse(&span, &wrong))
 }
 
 pub(super) fn check_allow_own_as(value: Spanned<AllowOwnAsValue>) -> Result<AllowOwnAs, Refusal> {
