@@ -49,7 +49,7 @@
 //! | 7606 | discard, treat-as-withdraw, reset: `docs/rfc7606.md` | yes | `tests/rfc7606.rs`, `wire` |
 //! | 7607, 9774 | AS 0 and AS sets are refused | yes | `wire` |
 //! | 7999 | BLACKHOLE goes no further than our AS; traffic is not dropped | partly | `tests/paths.rs` |
-//! | 8326 | graceful shutdown, received and our own | yes | `tests/paths.rs` |
+//! | 8326 | graceful shutdown, received and our own, of all or one neighbour, while sessions are up | yes | `tests/paths.rs`, `tests/graceful_shutdown.rs`, `tests::underlay graceful_shutdown` |
 //! | 7854 | BMP: UPDATEs as they came, sessions, counts | yes, but no mirroring of others | `tests/bmp.rs` |
 //! | 8092 | large communities | yes | `wire` |
 //! | 8654 | extended messages | yes | `wire`, `session::negotiate` |

@@ -15,7 +15,8 @@ fn listening(limit: usize, others: u8) -> Network {
     let prefix = "192.0.2.0/24".parse().unwrap();
     let template = NeighborConfig::new([192, 0, 2, 0].into(), RemoteAs::External, [IPV4]);
     let range = ListenRange { prefix, limit, template };
-    assert_eq!(network.nodes[0].speaker.set_ranges(vec![range], now), [prefix]);
+    let changes = network.nodes[0].speaker.set_ranges(vec![range], now);
+    assert_eq!(changes, [(prefix, NeighborChange::Added)]);
     for number in 0..others {
         let node = network.add(config(65_002 + u32::from(number), 2 + number));
         let now = network.now;
@@ -86,4 +87,32 @@ fn a_range_that_goes_takes_its_neighbors_with_it_and_named_ones_stay() {
     network.settle();
     assert!(network.established(0, 2));
     assert_eq!(network.nodes[0].speaker.neighbors().len(), 1);
+}
+
+#[test]
+fn a_range_that_changes_keeps_the_sessions_that_need_no_other_one() {
+    let mut network = listening(100, 2);
+    network.announce(1, ipv4("203.0.113.0/24"));
+    let prefix = "192.0.2.0/24".parse().unwrap();
+    let template = NeighborConfig::new([192, 0, 2, 0].into(), RemoteAs::External, [IPV4]);
+    let mut range = ListenRange { prefix, limit: 100, template };
+    let set = |network: &mut Network, range: &ListenRange| {
+        let now = network.now;
+        let changes = network.nodes[0].speaker.set_ranges(vec![range.clone()], now);
+        network.settle();
+        changes
+    };
+    range.limit = 7;
+    range.template.next_hop_unchanged = true;
+    assert_eq!(set(&mut network, &range), [(prefix, NeighborChange::Changed)]);
+    assert!(network.established(0, 1) && network.established(0, 2));
+    let best = network.best(2, &pair::prefix("203.0.113.0/24")).unwrap();
+    assert_eq!(best.next_hop().address(), network.nodes[1].address, "by the new rule");
+    assert_eq!(network.neighbor(1, 0).established_count, 1);
+
+    range.template.hold_time = Some(30);
+    assert_eq!(set(&mut network, &range), [(prefix, NeighborChange::Reset)]);
+    network.seconds(120);
+    assert!(network.established(0, 1));
+    assert_eq!(network.neighbor(1, 0).established_count, 2);
 }

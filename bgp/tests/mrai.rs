@@ -154,3 +154,30 @@ fn a_new_session_begins_with_a_whole_table_and_no_debt() {
     network.seconds(60);
     assert_eq!(network.nodes[0].speaker.usage().slots_in_use, 0);
 }
+
+#[test]
+fn another_interval_holds_from_now_on_and_ends_a_wait() {
+    let mut network = paced();
+    announce_with_med(&mut network, 1);
+    network.seconds(1);
+    announce_with_med(&mut network, 2);
+    assert_eq!(med(&network), Some(1), "the interval has begun");
+    let mut neighbor = network.neighbor(0, 1).config;
+    neighbor.advertisement_interval = Duration::ZERO;
+    let now = network.now;
+    network.nodes[0].speaker.set_neighbors(vec![neighbor.clone()], now).unwrap();
+    network.settle();
+    assert_eq!(med(&network), Some(2), "what waited is told");
+    announce_with_med(&mut network, 3);
+    assert_eq!(med(&network), Some(3));
+    neighbor.advertisement_interval = Duration::from_secs(30);
+    let now = network.now;
+    network.nodes[0].speaker.set_neighbors(vec![neighbor], now).unwrap();
+    announce_with_med(&mut network, 4);
+    network.seconds(1);
+    announce_with_med(&mut network, 5);
+    assert_eq!(med(&network), Some(4), "the new interval");
+    network.seconds(31);
+    assert_eq!(med(&network), Some(5));
+    assert_eq!(network.neighbor(0, 1).established_count, 1);
+}

@@ -433,3 +433,27 @@ fn equal_link_local_addresses_on_two_links_are_two_neighbors() {
         speaker.neighbors().iter().map(|neighbor| neighbor.state).collect();
     assert_eq!(states, [SessionState::Active, SessionState::OpenSent]);
 }
+
+#[test]
+fn keepalives_go_out_as_often_as_is_configured_and_at_least_three_times_in_the_hold_time() {
+    for (hold_time, keepalive, least, most) in
+        [(90, Some(10), 6, 8), (9, Some(100), 20, 27), (90, None, 2, 3)]
+    {
+        let mut network = Network::new();
+        network.add(config(65_001, 1));
+        network.add(config(65_002, 2));
+        let change = |c: &mut NeighborConfig| {
+            c.hold_time = Some(hold_time);
+            c.keepalive = keepalive.map(Duration::from_secs);
+        };
+        network.peer_with(0, 1, &[IPV4], change, |_| {});
+        network.seconds(3);
+        assert!(network.established(0, 1));
+        network.captured.clear();
+        network.seconds(60);
+        let count = network.messages(0, 1).iter().filter(|(kind, _)| *kind == 4).count();
+        // Jitter takes up to a quarter off each interval (RFC 4271 §10).
+        let which = format!("hold {hold_time}, keepalive {keepalive:?}");
+        assert!((least..=most).contains(&count), "{count} in a minute: {which}");
+    }
+}

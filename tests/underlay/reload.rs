@@ -6,8 +6,8 @@ use lab::{
     switch::{Switch, switchctl},
 };
 
-use crate::Pair;
 use crate::session::{self, NEIGHBOR, switchd, wait_established};
+use crate::{Pair, wait_for_kernel_route, wait_for_no_kernel_route};
 
 #[test]
 fn networks_and_neighbors_change_and_the_session_that_stays_is_not_touched() -> Result {
@@ -71,6 +71,33 @@ fn sighup_rereads_the_file_and_a_changed_family_resets_that_session_by_name() ->
             ensure!(count == 2, "FRR has seen {count} sessions");
             Ok(())
         })
+    })
+}
+
+#[test]
+fn another_allowas_in_is_held_against_routes_that_frr_is_asked_for_again() -> Result {
+    Lab::run(|lab| {
+        let pair = Pair::build(lab)?;
+        let looped = "route-map looped permit 10\n set as-path prepend 65001 65001\n";
+        let config = session::frr("10.1.0.1", &[]);
+        let config =
+            config.replace("  network", "  neighbor 10.1.0.1 route-map looped out\n  network");
+        let frr = Frr::start(&pair.right, &format!("{config}exit\n{looped}"))?;
+        let switch = Switch::start(&pair.left, &switchd(NEIGHBOR, "allowas-in = 2"))?;
+        wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+        for (keys, taken) in [("allowas-in = 1", false), ("allowas-in = 2", true)] {
+            let said = switch.reload(&switchd(NEIGHBOR, keys))?;
+            ensure!(said == "neighbor 10.1.0.2 changed, its session goes on\n", "{said}");
+            if taken {
+                wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+            } else {
+                wait_for_no_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
+            }
+        }
+        let said =
+            switch.reload(&switchd(NEIGHBOR, "allowas-in = 2\nadvertisement-interval = 5"))?;
+        ensure!(said == "neighbor 10.1.0.2 changed, its session goes on\n", "{said}");
+        ensure_one_session(&frr)
     })
 }
 

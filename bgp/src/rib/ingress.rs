@@ -14,6 +14,7 @@ use crate::speaker::config::AllowOwnAs;
 use crate::types::{AfiSafi, Asn, Role, RouterId};
 use crate::wire::{
     AttributeInterner, AttributeSet, NextHop, NlriError, Notification, Routes, UpdateView, Verdict,
+    community,
 };
 
 /// Who we are, for the peer that sent an UPDATE.
@@ -30,6 +31,8 @@ pub(crate) struct Receiver {
     pub(crate) local_as: Option<LocalAs>,
     /// What we are to an external peer.
     pub(crate) role: Option<Role>,
+    /// The session is about to go: what comes over it is the last choice (RFC 8326 §4).
+    pub(crate) graceful_shutdown: bool,
 }
 
 impl Receiver {
@@ -54,14 +57,15 @@ impl Receiver {
 }
 
 impl Receiver {
-    /// What is made of an external peer's routes before any policy: they leaked, or bear no mark against that (RFC 9234),
+    /// What is made of a peer's routes before any policy: they leaked, or bear no mark against that (RFC 9234),
     /// are about to go (RFC 8326), or have come through the AS that the peer takes us for.
     fn interpret<F: RouteFamily>(
         &self,
         attributes: Arc<AttributeSet>,
-        peer: Asn,
+        from: &Peer,
         interner: &mut AttributeInterner,
     ) -> Option<Arc<AttributeSet>> {
+        let peer = from.asn;
         let role = self.role.filter(|_| roles::apply_to(F::FAMILY));
         let received = role.map_or(Received::Take, |role| {
             roles::received(role, attributes.only_to_customer(), peer)
@@ -70,7 +74,8 @@ impl Receiver {
             return None;
         }
         let passed = self.local_as.filter(|local| !local.no_prepend);
-        if received == Received::Take && !attributes.graceful_shutdown() && passed.is_none() {
+        let leaves = self.graceful_shutdown || from.external && attributes.graceful_shutdown();
+        if received == Received::Take && !leaves && passed.is_none() {
             return Some(attributes);
         }
         let mut editor = attributes.edit();
@@ -80,8 +85,8 @@ impl Receiver {
         if received == Received::Mark {
             editor.set_only_to_customer(peer);
         }
-        if attributes.graceful_shutdown() {
-            editor.set_local_pref(0);
+        if leaves {
+            editor.add_community(community::GRACEFUL_SHUTDOWN).set_local_pref(0);
         }
         Some(interner.intern_set(editor.build()))
     }
@@ -166,11 +171,7 @@ fn shared_attributes<F: RouteFamily>(
     if !receiver.accepts(&attributes, from, F::NEXT_HOP_IS_ROUTER) {
         return None;
     }
-    if from.external {
-        receiver.interpret::<F>(attributes, from.asn, interner)
-    } else {
-        Some(attributes)
-    }
+    receiver.interpret::<F>(attributes, from, interner)
 }
 
 /// `attributes`: what is kept of a route; of one that has none, nothing.

@@ -83,7 +83,7 @@ impl Session {
                 if open.connection.id == id =>
             {
                 if incoming.is_some() || !is_error(&reason) {
-                    let outgoing = self.next_attempt(self.connect_retry, now);
+                    let outgoing = self.next_attempt(self.pace.connect_retry, now);
                     self.state = State::Opening { outgoing, incoming };
                     self.last_error = Some(reason);
                 } else {
@@ -219,7 +219,7 @@ impl Session {
                 State::Opening { outgoing: Outgoing::OpenSent(other), incoming: None }
             }
             Direction::Incoming => State::Opening {
-                outgoing: self.next_attempt(self.connect_retry, now),
+                outgoing: self.next_attempt(self.pace.connect_retry, now),
                 incoming: Some(other),
             },
         };
@@ -228,7 +228,8 @@ impl Session {
     fn agree(&mut self, open: OpenSent, negotiated: Negotiated, now: Instant) {
         let mut connection = open.connection;
         encode_keepalive(&mut connection.outbound);
-        let liveness = Liveness::new(negotiated.hold_time, now, &mut self.jitter);
+        let liveness =
+            Liveness::new(negotiated.hold_time, self.pace.keepalive, now, &mut self.jitter);
         let current = Agreed { connection, negotiated: Arc::new(negotiated), liveness };
         self.state = State::OpenConfirm { current, challenger: None };
     }

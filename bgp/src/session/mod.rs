@@ -93,14 +93,24 @@ pub(crate) enum SessionAction {
     Close { connection: ConnectionId, last_words: Vec<u8> },
 }
 
+/// What of a session may change at any time, because no OPEN says it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pace {
+    /// The peer connects, not we.
+    pub(crate) passive: bool,
+    /// Between attempts to connect.
+    pub(crate) connect_retry: Duration,
+    /// Between KEEPALIVEs, at most; a third of the hold time if that is less.
+    pub(crate) keepalive: Option<Duration>,
+}
+
 /// The session with one neighbour.
 #[derive(Debug)]
 pub(crate) struct Session {
     offer: Offer,
-    passive: bool,
+    pace: Pace,
     /// It is known where the peer is.
     located: bool,
-    connect_retry: Duration,
     state: State,
     backoff: Backoff,
     jitter: Jitter,
@@ -112,19 +122,13 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    pub(crate) fn new(
-        offer: Offer,
-        passive: bool,
-        connect_retry: Duration,
-        jitter: Jitter,
-        now: Instant,
-    ) -> Self {
-        let outgoing = if passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } };
+    pub(crate) fn new(offer: Offer, pace: Pace, jitter: Jitter, now: Instant) -> Self {
+        let outgoing =
+            if pace.passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } };
         Self {
             offer,
-            passive,
+            pace,
             located: true,
-            connect_retry,
             state: State::Opening { outgoing, incoming: None },
             backoff: Backoff::default(),
             jitter,
@@ -135,15 +139,20 @@ impl Session {
         }
     }
 
-    /// Whether it connects, and how often; from the next attempt on.
-    pub(crate) fn set_pace(&mut self, passive: bool, connect_retry: Duration, now: Instant) {
-        (self.passive, self.connect_retry) = (passive, connect_retry);
+    /// Whether it connects, and how often, from the next attempt on; and how often it says that it lives.
+    pub(crate) fn set_pace(&mut self, pace: Pace, now: Instant) {
+        self.pace = pace;
         match &mut self.state {
-            State::Opening { outgoing: outgoing @ Outgoing::Waiting { .. }, .. } if passive => {
+            State::Opening { outgoing: outgoing @ Outgoing::Waiting { .. }, .. }
+                if pace.passive =>
+            {
                 *outgoing = Outgoing::Passive;
             }
-            State::Opening { outgoing: outgoing @ Outgoing::Passive, .. } if !passive => {
+            State::Opening { outgoing: outgoing @ Outgoing::Passive, .. } if !pace.passive => {
                 *outgoing = Outgoing::Waiting { until: now };
+            }
+            State::OpenConfirm { current, .. } | State::Established { current, .. } => {
+                current.liveness.set_keepalive(pace.keepalive, now, &mut self.jitter);
             }
             _ => {}
         }
@@ -215,7 +224,7 @@ impl Session {
     /// Our attempt failed.
     pub(crate) fn handle_connect_failed(&mut self, reason: String, now: Instant) {
         self.connect_error = Some(reason);
-        let until = now + self.jitter.apply(self.connect_retry);
+        let until = now + self.jitter.apply(self.pace.connect_retry);
         if let State::Opening { outgoing: outgoing @ Outgoing::Connecting { .. }, .. } =
             &mut self.state
         {
@@ -450,11 +459,11 @@ impl Session {
     }
 
     fn first_attempt(&self, now: Instant) -> Outgoing {
-        if self.passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } }
+        if self.pace.passive { Outgoing::Passive } else { Outgoing::Waiting { until: now } }
     }
 
     fn next_attempt(&mut self, after: Duration, now: Instant) -> Outgoing {
-        if self.passive {
+        if self.pace.passive {
             Outgoing::Passive
         } else {
             Outgoing::Waiting { until: now + self.jitter.apply(after) }
@@ -462,7 +471,7 @@ impl Session {
     }
 
     fn connect_if_due(&mut self, now: Instant) {
-        let retry = self.jitter.apply(self.connect_retry);
+        let retry = self.jitter.apply(self.pace.connect_retry);
         let State::Opening { outgoing, .. } = &mut self.state else { return };
         if let Outgoing::Waiting { until } | Outgoing::Connecting { until } = outgoing
             && *until <= now

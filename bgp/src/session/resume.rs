@@ -58,7 +58,8 @@ impl Session {
             remote: saved.remote,
             outbound,
         };
-        let liveness = Liveness::new(negotiated.hold_time, now, &mut self.jitter);
+        let liveness =
+            Liveness::new(negotiated.hold_time, self.pace.keepalive, now, &mut self.jitter);
         let negotiated = Arc::new(negotiated);
         self.events.push_back(SessionEvent::Resumed(Arc::clone(&negotiated)));
         let current = Agreed { connection, negotiated, liveness };

@@ -74,6 +74,8 @@ impl Backoff {
 #[derive(Debug, Clone)]
 pub(crate) struct Liveness {
     hold: Duration,
+    /// Between KEEPALIVEs, at most.
+    interval: Duration,
     hold_until: Option<Instant>,
     keepalive_at: Option<Instant>,
     /// Since when a KEEPALIVE waits that the transport did not take.
@@ -93,14 +95,35 @@ impl Liveness {
     /// RFC 9687 §3.1: the larger of eight minutes and twice the hold time.
     const SEND_HOLD_MINIMUM: Duration = Duration::from_secs(480);
 
-    pub(crate) fn new(hold_time: u16, now: Instant, jitter: &mut Jitter) -> Self {
+    /// `keepalive`: at most so long between KEEPALIVEs, if that is less than a third of the hold time.
+    pub(crate) fn new(
+        hold_time: u16,
+        keepalive: Option<Duration>,
+        now: Instant,
+        jitter: &mut Jitter,
+    ) -> Self {
         let hold = Duration::from_secs(u64::from(hold_time));
+        let interval = keepalive_interval(hold, keepalive);
         let active = hold_time > 0;
         Self {
             hold,
+            interval,
             hold_until: active.then(|| now + hold),
-            keepalive_at: active.then(|| now + jitter.apply(hold / 3)),
+            keepalive_at: active.then(|| now + jitter.apply(interval)),
             stalled_since: None,
+        }
+    }
+
+    /// Another interval: the next KEEPALIVE is not later than it says.
+    pub(crate) fn set_keepalive(
+        &mut self,
+        keepalive: Option<Duration>,
+        now: Instant,
+        jitter: &mut Jitter,
+    ) {
+        self.interval = keepalive_interval(self.hold, keepalive);
+        if let Some(at) = &mut self.keepalive_at {
+            *at = (*at).min(now + jitter.apply(self.interval));
         }
     }
 
@@ -119,7 +142,7 @@ impl Liveness {
         if self.keepalive_at.is_none_or(|at| at > now) {
             return None;
         }
-        self.keepalive_at = Some(now + jitter.apply(self.hold / 3));
+        self.keepalive_at = Some(now + jitter.apply(self.interval));
         if !waiting {
             self.stalled_since = None;
             return Some(Due::SendKeepalive);
@@ -132,6 +155,11 @@ impl Liveness {
     pub(crate) fn next_timeout(&self) -> Option<Instant> {
         [self.hold_until, self.keepalive_at].into_iter().flatten().min()
     }
+}
+
+/// A third of the hold time (RFC 4271 §4.4), or less if so configured.
+pub(crate) fn keepalive_interval(hold: Duration, configured: Option<Duration>) -> Duration {
+    configured.map_or(hold / 3, |configured| configured.min(hold / 3))
 }
 
 #[cfg(test)]
@@ -162,7 +190,7 @@ mod tests {
     fn a_hold_time_of_zero_starts_no_timer() {
         let now = test_clock();
         let mut jitter = Jitter::new(1);
-        let mut liveness = Liveness::new(0, now, &mut jitter);
+        let mut liveness = Liveness::new(0, None, now, &mut jitter);
         liveness.heard(now);
         assert_eq!(liveness.next_timeout(), None);
         assert_eq!(liveness.due(now + Duration::from_secs(1_000_000), false, &mut jitter), None);
@@ -172,7 +200,7 @@ mod tests {
     fn a_peer_that_never_reads_is_given_up_after_eight_minutes() {
         let start = test_clock();
         let mut jitter = Jitter::new(1);
-        let mut liveness = Liveness::new(90, start, &mut jitter);
+        let mut liveness = Liveness::new(90, None, start, &mut jitter);
         let mut now = start;
         let given_up = loop {
             now += Duration::from_secs(1);

@@ -2,8 +2,9 @@
 
 use std::time::Instant;
 
-use super::{NeighborConfig, NeighborError, NeighborId, Speaker};
-use crate::wire::CeaseReason;
+use super::{NeighborConfig, NeighborError, NeighborId, Speaker, Transport};
+use crate::types::Asn;
+use crate::wire::{CeaseReason, FamilySet};
 
 /// What became of a neighbour when it was told to be another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +80,26 @@ impl Speaker {
         wanted: NeighborConfig,
         now: Instant,
     ) -> Result<Option<NeighborChange>, NeighborError> {
-        let Some(Some(neighbor)) = self.neighbors.get(id.0 as usize) else { return Ok(None) };
+        match self.adapt_neighbor(id, wanted, now) {
+            Adapted::Not(wanted) => {
+                self.end_neighbor(id, CeaseReason::OtherConfigurationChange, now);
+                self.add_neighbor(*wanted, now)?;
+                Ok(Some(NeighborChange::Reset))
+            }
+            Adapted::Changed => Ok(Some(NeighborChange::Changed)),
+            Adapted::Same => Ok(None),
+        }
+    }
+
+    /// Makes a neighbour this one, if its session can go on.
+    pub(super) fn adapt_neighbor(
+        &mut self,
+        id: NeighborId,
+        wanted: NeighborConfig,
+        now: Instant,
+    ) -> Adapted {
+        let Some(Some(neighbor)) = self.neighbors.get(id.0 as usize) else { return Adapted::Same };
         let known = neighbor.config.clone();
-        let rests = neighbor.over_limit.is_some();
         // Where a neighbour on an interface is, we have found out ourselves.
         let wanted = match wanted.interface {
             Some(_) => {
@@ -90,44 +108,28 @@ impl Speaker {
             None => wanted,
         };
         if wanted == known {
-            return Ok(None);
+            return Adapted::Same;
         }
-        let as_it_is = NeighborConfig {
-            shutdown: known.shutdown.clone(),
-            policy: known.policy.clone(),
-            maximum_prefix: if rests {
-                // It has no session to lose, and another limit is why it may come back.
-                wanted.maximum_prefix.clone()
-            } else {
-                known.maximum_prefix.clone()
-            },
-            bfd: known.bfd,
-            next_hop_self: known.next_hop_self,
-            next_hop_unchanged: known.next_hop_unchanged,
-            as_path_unchanged: known.as_path_unchanged,
-            med_unchanged: known.med_unchanged,
-            as_override: known.as_override,
-            remove_private_as: known.remove_private_as,
-            sender_side_loop_check: known.sender_side_loop_check,
-            passive: known.passive,
-            connect_retry: known.connect_retry,
-            auth: match (&wanted.auth, &known.auth) {
-                // Both ends change it as they like: what was sent meanwhile is sent again.
-                (Some(_), Some(_)) => known.auth.clone(),
-                _ => wanted.auth.clone(),
-            },
-            ..wanted.clone()
+        let theirs = neighbor.session.established().map(|(negotiated, ..)| negotiated.asn);
+        let rests = neighbor.over_limit.is_some();
+        let difference = Difference::new(&known, &wanted, self.config.asn, theirs);
+        // Another limit is why one that rests may come back; it has no session to lose.
+        if difference.session || rests && wanted.maximum_prefix != known.maximum_prefix {
+            return Adapted::Not(Box::new(wanted));
+        }
+        let pace = self.pace(&wanted);
+        let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize) else {
+            return Adapted::Same;
         };
-        if as_it_is != known {
-            self.end_neighbor(id, CeaseReason::OtherConfigurationChange, now);
-            self.add_neighbor(wanted, now)?;
-            return Ok(Some(NeighborChange::Reset));
+        neighbor.session.offer_mut().remote_as = wanted.remote_as;
+        neighbor.mrai.set_interval(wanted.advertisement_interval, now);
+        if wanted.graceful_shutdown != known.graceful_shutdown {
+            neighbor.graceful_shutdown = wanted.graceful_shutdown;
         }
-        let retry = wanted.connect_retry.unwrap_or(self.config.connect_retry);
-        let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize) else { return Ok(None) };
         neighbor.config = NeighborConfig { policy: known.policy.clone(), ..wanted.clone() };
+        self.advance_mrai(id.0, now);
         self.with_session(id.0, now, |session| {
-            session.set_pace(wanted.passive, retry, now);
+            session.set_pace(pace, now);
             session.handle_timeout(now);
         });
         if wanted.auth != known.auth {
@@ -143,6 +145,9 @@ impl Speaker {
             self.set_policies([(id, wanted.policy)], now);
         }
         self.change_egress(id.0);
+        if difference.taken {
+            self.ask_again(id.0, FamilySet::ALL);
+        }
         self.enforce_limits(id.0, now);
         if wanted.shutdown != known.shutdown {
             match &wanted.shutdown {
@@ -150,8 +155,114 @@ impl Speaker {
                 None => self.enable_neighbor(id, now),
             }
         }
-        Ok(Some(NeighborChange::Changed))
+        Adapted::Changed
     }
+}
+
+/// What became of a neighbour that was to be another one without losing its session.
+pub(super) enum Adapted {
+    /// It was that already.
+    Same,
+    /// It is that now.
+    Changed,
+    /// That needs a new session.
+    Not(Box<NeighborConfig>),
+}
+
+/// What two configurations of one neighbour differ in, as far as more follows than that the other one holds.
+///
+/// What is told follows from the rules of all neighbours and needs no word here: [`Speaker::change_egress`] sends routes
+/// again if it makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Difference {
+    /// An OPEN says it, or it decides where and how connections are made.
+    session: bool,
+    /// Which routes are taken, or how they are read: the neighbour has to send them again.
+    taken: bool,
+}
+
+impl Difference {
+    /// `asn` is ours, `theirs` that of a neighbour whose session is up.
+    fn new(known: &NeighborConfig, wanted: &NeighborConfig, asn: Asn, theirs: Option<Asn>) -> Self {
+        // All of them, so that whoever adds one has to say here what follows from it.
+        let NeighborConfig {
+            // Who it is.
+            address,
+            scope_id,
+            interface,
+            port,
+            // Of the session.
+            families,
+            local_address: _,
+            hold_time,
+            extended_next_hop,
+            role,
+            role_strict,
+            add_path_receive,
+            add_path_send,
+            // Whose routes are reflected changes what all others are told, so that FRR resets it too.
+            route_reflector_client,
+            // Its route is in no table that could be sent again.
+            default_originate,
+            remote_as,
+            local_as,
+            distance: _,
+            auth: _,
+            // Of what is taken.
+            allow_own_as,
+            graceful_shutdown,
+            // Of what is told.
+            next_hop_self: _,
+            next_hop_unchanged: _,
+            as_override: _,
+            remove_private_as: _,
+            as_path_unchanged: _,
+            med_unchanged: _,
+            sender_side_loop_check: _,
+            advertisement_interval: _,
+            // These know by themselves what changes.
+            passive: _,
+            connect_retry: _,
+            keepalive: _,
+            maximum_prefix: _,
+            policy: _,
+            bfd: _,
+            shutdown: _,
+        } = known;
+        let is_other_neighbor = (address, scope_id, interface, port)
+            != (&wanted.address, &wanted.scope_id, &wanted.interface, &wanted.port);
+        let is_other_open = *families != wanted.families
+            || *hold_time != wanted.hold_time
+            || *extended_next_hop != wanted.extended_next_hop
+            || (*role, *role_strict) != (wanted.role, wanted.role_strict)
+            || *add_path_receive != wanted.add_path_receive
+            || *add_path_send != wanted.add_path_send
+            || local_as.map(|local| local.asn) != wanted.local_as.map(|local| local.asn)
+            || *remote_as != wanted.remote_as && !is_still_in(wanted, asn, theirs);
+        let way = |config: &NeighborConfig| {
+            // Both ends change a key as they like: what was sent meanwhile is sent again.
+            let signs = config.auth.is_some();
+            let Transport { ttl, minimum_ttl, .. } = config.transport(asn);
+            (ttl, minimum_ttl, signs, config.local_address)
+        };
+        let prepends = |config: &NeighborConfig| config.local_as.map(|local| local.no_prepend);
+        Self {
+            session: is_other_neighbor
+                || is_other_open
+                || way(known) != way(wanted)
+                || *route_reflector_client != wanted.route_reflector_client
+                || *default_originate != wanted.default_originate,
+            taken: *allow_own_as != wanted.allow_own_as
+                || *graceful_shutdown != wanted.graceful_shutdown
+                || prepends(known) != prepends(wanted),
+        }
+    }
+}
+
+/// Whether a neighbour whose session is up is also in the AS that it is to be in from now on.
+fn is_still_in(wanted: &NeighborConfig, asn: Asn, theirs: Option<Asn>) -> bool {
+    let ours = wanted.local_as.map_or(asn, |local| local.asn);
+    theirs.is_some_and(|theirs| wanted.remote_as.accepts(ours, theirs))
 }
 
 impl NeighborConfig {

@@ -7,6 +7,7 @@ use super::transport::{Auth, Distance};
 use super::{BfdConfig, MaximumPrefix};
 use crate::policy::NeighborPolicy;
 use crate::rib::{AddPathSend, LocalAs, Multipath, RemovePrivateAs};
+use crate::session::timers::keepalive_interval;
 use ipnet::IpNet;
 
 use crate::types::{AfiSafi, Asn, Role, RouterId};
@@ -177,6 +178,8 @@ pub struct NeighborConfig {
     pub hold_time: Option<u16>,
     /// Instead of the speaker's.
     pub connect_retry: Option<Duration>,
+    /// Between KEEPALIVEs, at most; a third of the agreed hold time if that is less.
+    pub keepalive: Option<Duration>,
     /// It is a client of this route reflector (RFC 4456).
     pub route_reflector_client: bool,
     /// Tell it a default route of each of its unicast families, with ourselves as next hop, whatever the tables have.
@@ -219,11 +222,19 @@ pub struct NeighborConfig {
     pub add_path_send: Option<AddPathSend>,
     /// Watch the path to it by BFD.
     pub bfd: Option<BfdConfig>,
+    /// The session with it is about to go: see
+    /// [`Speaker::set_neighbor_graceful_shutdown`](super::Speaker::set_neighbor_graceful_shutdown).
+    pub graceful_shutdown: bool,
     /// Administratively down; the text is for the neighbour's operator (RFC 9003), and may be empty.
     pub shutdown: Option<String>,
 }
 
 impl NeighborConfig {
+    /// Between KEEPALIVEs, at most, with this hold time.
+    pub fn keepalive_interval(&self, hold_time: u16) -> Duration {
+        keepalive_interval(Duration::from_secs(hold_time.into()), self.keepalive)
+    }
+
     /// An active neighbour on port 179.
     pub fn new(address: IpAddr, remote_as: RemoteAs, families: impl Into<Vec<AfiSafi>>) -> Self {
         Self {
@@ -238,6 +249,7 @@ impl NeighborConfig {
             local_address: None,
             hold_time: None,
             connect_retry: None,
+            keepalive: None,
             route_reflector_client: false,
             default_originate: false,
             next_hop_self: false,
@@ -259,6 +271,7 @@ impl NeighborConfig {
             add_path_receive: false,
             add_path_send: None,
             bfd: None,
+            graceful_shutdown: false,
             shutdown: None,
         }
     }

@@ -429,7 +429,7 @@ impl Speaker {
             extended_next_hop: negotiated.extended_next_hop.contains(family),
             role: negotiated.role.filter(|_| roles::apply_to(family)),
             long_lived: negotiated.long_lived.is_some(),
-            graceful_shutdown: self.config.graceful_shutdown,
+            graceful_shutdown: self.config.graceful_shutdown || neighbor.graceful_shutdown,
             own_address: matches!(export, Policy::Map(_)).then_some(ours),
             asks_for_peer: matches!(&export, Policy::Map(map) if map.asks_for_peer()),
             export,

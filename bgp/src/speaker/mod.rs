@@ -36,7 +36,7 @@ use crate::rib::table::Path;
 use crate::rib::tables::Tables;
 use crate::session::negotiate::{Offer, RestartOffer};
 use crate::session::timers::Jitter;
-use crate::session::{Session, SessionAction};
+use crate::session::{Pace, Session, SessionAction};
 use crate::types::AfiSafi;
 use crate::wire::{
     AttributeInterner, AttributeSet, CeaseReason, EvpnPayload, FamilySet, RouteRefresh,
@@ -297,6 +297,18 @@ impl Speaker {
         }
     }
 
+    /// Says of one neighbour's session that it is about to go, or stays after all (RFC 8326 §4): the neighbour is told all
+    /// our routes again, with or without the community, and asked for all of its own, which are everybody's last choice
+    /// meanwhile.
+    pub fn set_neighbor_graceful_shutdown(&mut self, id: NeighborId, on: bool) {
+        let Some(Some(neighbor)) = self.neighbors.get_mut(id.0 as usize) else { return };
+        if neighbor.graceful_shutdown != on {
+            neighbor.graceful_shutdown = on;
+            self.change_egress(id.0);
+            self.ask_again(id.0, FamilySet::ALL);
+        }
+    }
+
     /// Closes all connections without a NOTIFICATION and says nothing more: peers with graceful restart keep our
     /// routes, and what we have installed stays (RFC 4724 §4).
     pub fn shutdown(&mut self) {
@@ -400,9 +412,8 @@ impl Speaker {
             role: config.role,
             role_strict: config.role_strict,
         };
-        let retry = config.connect_retry.unwrap_or(self.config.connect_retry);
         let jitter = Jitter::new(self.config.jitter_seed ^ (u64::from(index) << 32));
-        let mut session = Session::new(offer, config.passive, retry, jitter, now);
+        let mut session = Session::new(offer, self.pace(config), jitter, now);
         if config.address.is_unspecified() {
             session.lose(DownReason::InterfaceDown);
         }
@@ -410,6 +421,14 @@ impl Speaker {
             session.stop(CeaseReason::AdministrativeShutdown, None);
         }
         session
+    }
+
+    fn pace(&self, config: &NeighborConfig) -> Pace {
+        Pace {
+            passive: config.passive,
+            connect_retry: config.connect_retry.unwrap_or(self.config.connect_retry),
+            keepalive: config.keepalive,
+        }
     }
 
     fn forget_limit(&mut self, id: NeighborId) {
@@ -443,6 +462,7 @@ impl Speaker {
             address: local.ip(),
             allow_own_as: neighbor.config.allow_own_as,
             local_as: neighbor.config.local_as,
+            graceful_shutdown: neighbor.graceful_shutdown,
             role: neighbor.session.established().and_then(|(negotiated, ..)| negotiated.role),
         }
     }

@@ -34,6 +34,14 @@ impl Mrai {
         Self { interval, jitter, phase: Phase::Free }
     }
 
+    /// Another interval, from the next announcement on: what waits for the end of this one waits no longer.
+    pub(super) fn set_interval(&mut self, interval: Duration, now: Instant) {
+        self.interval = interval;
+        if self.holds() {
+            self.phase = Phase::Until(now);
+        }
+    }
+
     /// A new session owes nothing to the last one.
     pub(super) fn reset(&mut self) {
         self.phase = Phase::Free;

@@ -41,6 +41,8 @@ pub(super) struct Neighbor {
     pub(super) mrai: Mrai,
     /// Where its BFD session stands, if there is one.
     pub(super) bfd: Option<SessionState>,
+    /// Its session is about to go, or rather stays: what the configuration said last, or the operator (RFC 8326).
+    pub(super) graceful_shutdown: bool,
     pub(super) counters: Counters,
 }
 
@@ -81,6 +83,7 @@ impl Neighbor {
     pub(super) fn new(config: NeighborConfig, session: Session, jitter: Jitter) -> Self {
         Self {
             mrai: Mrai::new(config.advertisement_interval, jitter),
+            graceful_shutdown: config.graceful_shutdown,
             config,
             session,
             range: None,

@@ -73,10 +73,12 @@ impl Speaker {
         self.ask_again(index, ask);
     }
 
-    /// The neighbour is to send its routes of these families again; if it cannot, that is to be known.
-    fn ask_again(&mut self, index: u32, families: FamilySet) {
+    /// The neighbour is to send its routes of these families again, as far as they are negotiated; if it cannot, that is to
+    /// be known.
+    pub(super) fn ask_again(&mut self, index: u32, families: FamilySet) {
         let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize) else { return };
         let Some((negotiated, ..)) = neighbor.session.established() else { return };
+        let families = families.intersection(negotiated.families);
         if negotiated.route_refresh {
             for family in families.iter() {
                 self.request_refresh(NeighborId(index), family);
@@ -86,7 +88,7 @@ impl Speaker {
         let address = neighbor.config.address;
         for family in families.iter() {
             neighbor.needs_reset.insert(family);
-            tracing::warn!(neighbor = %address, %family, "the neighbor cannot send its routes again; reset its session for the new import policy");
+            tracing::warn!(neighbor = %address, %family, "the neighbor cannot send its routes again; reset its session for the new rules");
         }
     }
 

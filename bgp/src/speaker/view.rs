@@ -31,6 +31,8 @@ pub struct NeighborSummary {
     pub dynamic: bool,
     /// Taken down by the operator.
     pub shutdown: bool,
+    /// Its session is about to go (RFC 8326).
+    pub graceful_shutdown: bool,
     /// The family of which it sent more than it may: so the session is down until it rests no more, or is reset.
     pub over_limit: Option<AfiSafi>,
     /// Where its BFD session stands, if there is one.
@@ -76,7 +78,7 @@ pub struct FamilySummary {
     pub import_missing: bool,
     /// It is told nothing because there is no export policy (RFC 8212).
     pub export_missing: bool,
-    /// Its routes are from before the import policy changed, and cannot be had again without a reset.
+    /// Its routes are from before the rules for them changed, and cannot be had again without a reset.
     pub needs_reset: bool,
 }
 
@@ -140,6 +142,7 @@ impl Speaker {
                     state: neighbor.session.state(),
                     dynamic: neighbor.range.is_some(),
                     shutdown: neighbor.session.is_stopped() && neighbor.over_limit.is_none(),
+                    graceful_shutdown: neighbor.graceful_shutdown,
                     over_limit: neighbor.over_limit,
                     bfd: neighbor.bfd,
                     negotiated: established.map(|(negotiated, ..)| Arc::clone(negotiated)),

@@ -1,6 +1,6 @@
 //! One neighbour, as `show bgp neighbor` tells of it.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bgp::speaker::{DownReason, NeighborSummary, Transport};
 use bgp::types::AfiSafi;
@@ -33,7 +33,10 @@ pub(super) fn view(config: &Bgp, facts: &Facts, now: Instant) -> BgpNeighbor {
         local_address: address(|(local, _)| local.to_string()),
         remote_address: address(|(_, remote)| remote.to_string()),
         hold_time,
-        keepalive_interval: hold_time / 3,
+        keepalive_interval: seconds(negotiated.map_or(Duration::ZERO, |negotiated| {
+            summary.config.keepalive_interval(negotiated.hold_time)
+        })),
+        configured_keepalive: summary.config.keepalive.map(seconds),
         configured_hold_time: summary.config.hold_time.unwrap_or(config.hold_time).into(),
         capabilities: capabilities(our_open.as_ref(), negotiated.map(|peer| &peer.peer_open)),
         updates_received: summary.updates_received,
@@ -53,9 +56,14 @@ pub(super) fn view(config: &Bgp, facts: &Facts, now: Instant) -> BgpNeighbor {
         ttl_security: transport.minimum_ttl.is_some(),
         signed: transport.auth.is_some(),
         passive: summary.config.passive,
+        graceful_shutdown: summary.graceful_shutdown,
         local_as_no_prepend: summary.config.local_as.is_some_and(|local| local.no_prepend),
         local_as_replace_as: summary.config.local_as.is_some_and(|local| local.replace_as),
     }
+}
+
+fn seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
 }
 
 /// Each with whether we say it, and whether the neighbour does.

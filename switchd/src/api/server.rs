@@ -2,7 +2,9 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
+use bgp::speaker::{NeighborId, Speaker};
 use bgp::types::{AfiSafi, UnknownFamily};
 use ipnet::IpNet;
 use tokio::net::UnixListener;
@@ -21,7 +23,8 @@ use super::proto::{
     GetBgpSummaryRequest, GetHardwareRequest, Hardware, ListBgpRoutesRequest,
     ListConditionsRequest, ListFibRequest, ListMacsRequest, ListOffloadRequest,
     ListRouteMapsRequest, ListVnisRequest, Mac, MrtChunk, OffloadEntry, ReloadReply, ReloadRequest,
-    RouteMap, ShutdownNeighborReply, ShutdownNeighborRequest, Violation, Vni,
+    RouteMap, SetGracefulShutdownReply, SetGracefulShutdownRequest, ShutdownNeighborReply,
+    ShutdownNeighborRequest, Violation, Vni,
 };
 use super::{clear, mrt, neighbor, policy, views};
 use crate::config::Bgp;
@@ -131,6 +134,27 @@ impl Server {
         answer.await.map_err(going_down)
     }
 
+    /// Does something to the neighbour of this name.
+    async fn at_neighbor(
+        &self,
+        name: String,
+        act: impl FnOnce(&mut Speaker, NeighborId, Instant) + Send + 'static,
+    ) -> Result<(), Status> {
+        let wanted = name.clone();
+        let found = self
+            .bgp()?
+            .handle
+            .with(move |speaker, now| {
+                let neighbors = speaker.neighbors();
+                let id = neighbors.iter().find(|it| it.config.name() == wanted)?.id;
+                act(speaker, id, now);
+                Some(())
+            })
+            .await
+            .map_err(going_down)?;
+        found.ok_or_else(|| no_such_neighbor(&name))
+    }
+
     fn bgp(&self) -> Result<&BgpAccess, Status> {
         self.0.bgp.as_ref().ok_or_else(|| {
             Status::failed_precondition(
@@ -160,18 +184,19 @@ impl Switch for Server {
     ) -> Result<Response<BgpSummary>, Status> {
         let Some(bgp) = &self.0.bgp else { return Ok(Response::new(BgpSummary::default())) };
         let families = [AfiSafi::IPV4_UNICAST, AfiSafi::IPV6_UNICAST, AfiSafi::L2VPN_EVPN];
-        let (neighbors, tables, now) = bgp
+        let (neighbors, tables, goes, now) = bgp
             .handle
             .with(move |speaker, now| {
                 (
                     speaker.neighbors(),
                     families.map(|family| (family, speaker.route_count(family))),
+                    speaker.config().graceful_shutdown,
                     now,
                 )
             })
             .await
             .map_err(going_down)?;
-        Ok(Response::new(views::bgp_summary(&bgp.config, &neighbors, &tables, now)))
+        Ok(Response::new(views::bgp_summary(&bgp.config, &neighbors, &tables, goes, now)))
     }
 
     async fn list_route_maps(
@@ -226,24 +251,32 @@ impl Switch for Server {
                 message.len()
             )));
         }
-        let wanted = address.clone();
-        let found = self
-            .bgp()?
-            .handle
-            .with(move |speaker, now| {
-                let neighbors = speaker.neighbors();
-                let id = neighbors.iter().find(|it| it.config.name() == wanted)?.id;
-                if shutdown {
-                    speaker.disable_neighbor(id, Some(&message), now);
-                } else {
-                    speaker.enable_neighbor(id, now);
-                }
-                Some(())
-            })
-            .await
-            .map_err(going_down)?;
-        found.ok_or_else(|| no_such_neighbor(&address))?;
+        self.at_neighbor(address, move |speaker, id, now| {
+            if shutdown {
+                speaker.disable_neighbor(id, Some(&message), now);
+            } else {
+                speaker.enable_neighbor(id, now);
+            }
+        })
+        .await?;
         Ok(Response::new(ShutdownNeighborReply {}))
+    }
+
+    async fn set_graceful_shutdown(
+        &self,
+        request: Request<SetGracefulShutdownRequest>,
+    ) -> Result<Response<SetGracefulShutdownReply>, Status> {
+        let SetGracefulShutdownRequest { neighbor, on } = request.into_inner();
+        if neighbor.is_empty() {
+            let set = self.bgp()?.handle.with(move |speaker, _| speaker.set_graceful_shutdown(on));
+            set.await.map_err(going_down)?;
+        } else {
+            self.at_neighbor(neighbor, move |speaker, id, _| {
+                speaker.set_neighbor_graceful_shutdown(id, on);
+            })
+            .await?;
+        }
+        Ok(Response::new(SetGracefulShutdownReply {}))
     }
 
     async fn reload(&self, _: Request<ReloadRequest>) -> Result<Response<ReloadReply>, Status> {

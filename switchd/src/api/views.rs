@@ -161,9 +161,11 @@ pub(crate) fn bgp_summary(
     config: &Bgp,
     neighbors: &[NeighborSummary],
     tables: &[(AfiSafi, usize)],
+    graceful_shutdown: bool,
     now: Instant,
 ) -> BgpSummary {
     BgpSummary {
+        graceful_shutdown,
         configured: true,
         asn: config.asn.0,
         router_id: config.router_id.to_string(),

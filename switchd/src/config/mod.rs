@@ -54,8 +54,10 @@ pub struct Bgp {
     pub port: u16,
     /// Addresses to listen on.
     pub listen: Vec<IpAddr>,
-    /// Hold time to propose, in seconds. The keepalive interval is a third of what is negotiated.
+    /// Hold time to propose, in seconds.
     pub hold_time: u16,
+    /// Between keepalives, at most; a third of the agreed hold time if that is less.
+    pub keepalive: Option<Duration>,
     /// Wait between two attempts to connect.
     pub connect_retry: Duration,
     /// Offer graceful restart (RFC 4724), so that a restart of switchd loses no forwarding.
@@ -112,6 +114,8 @@ pub struct Neighbor {
     pub local_address: Option<IpAddr>,
     /// Hold time for this peer in seconds, if it differs.
     pub hold_time: Option<u16>,
+    /// Between keepalives to this peer, if it differs.
+    pub keepalive: Option<Duration>,
     /// Wait between two attempts to connect to this peer, if it differs.
     pub connect_retry: Option<Duration>,
     /// Administratively down; the text, which may be empty, is for the peer's operator.
@@ -161,6 +165,8 @@ pub struct RouteRules {
     pub next_hop_unchanged: bool,
     /// Tell it also the MED of a third AS.
     pub med_unchanged: bool,
+    /// The session with it is about to go (RFC 8326).
+    pub graceful_shutdown: bool,
 }
 
 /// Who a neighbour is.

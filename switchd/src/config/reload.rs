@@ -47,6 +47,7 @@ fn changed_key(known: &Bgp, wanted: &Bgp) -> Option<&'static str> {
     // Whoever adds a key and forgets it here gets a refusal, not a change that is not made.
     let rest = Bgp {
         hold_time: known.hold_time,
+        keepalive: known.keepalive,
         connect_retry: known.connect_retry,
         graceful_shutdown: known.graceful_shutdown,
         networks: known.networks.clone(),

@@ -147,7 +147,7 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
     let established =
         members(summary, name).filter(|(neighbor, _)| neighbor.state == "Established").count();
     let total = peers.len();
-    json!({
+    let mut value = json!({
         "routerId": summary.router_id,
         "as": summary.asn,
         "vrfId": 0,
@@ -159,7 +159,11 @@ fn family_summary_json(summary: &BgpSummary, name: &str) -> Value {
         "displayedPeers": total,
         "totalPeers": total,
         "dynamicPeers": 0,
-    })
+    });
+    if summary.graceful_shutdown {
+        value["gracefulShutdown"] = true.into();
+    }
+    value
 }
 
 fn seconds_since_1970() -> u64 {
@@ -206,6 +210,9 @@ fn family_summary_text(summary: &BgpSummary, name: &str, heading: &str) -> Strin
         "BGP router identifier {}, local AS number {} vrf-id 0",
         summary.router_id, summary.asn
     );
+    if summary.graceful_shutdown {
+        let _ = writeln!(text, "Graceful shutdown: all prefer other ways than us");
+    }
     let _ = writeln!(text, "RIB entries {}", rib_count(summary, name));
     let _ = writeln!(text);
     text.push_str(&table::render(

@@ -55,6 +55,9 @@ enum Command {
         #[command(subcommand)]
         act: neighbor::Act,
     },
+    /// Act on all of BGP.
+    #[command(subcommand)]
+    Bgp(neighbor::ActOnAll),
     /// Read the configuration file again and make what differs so. A file with a mistake changes nothing.
     Reload,
     /// Write tables to a file.
@@ -281,6 +284,7 @@ pub async fn answer(arguments: Arguments) -> Result<String, CtlError> {
         Command::Offload { all, output } => offload::offload(&mut client, all, output).await,
         Command::Dump(what) => dump::dump(&mut client, what).await,
         Command::Neighbor { address, act } => neighbor::act(&mut client, address, act).await,
+        Command::Bgp(act) => neighbor::act_on_all(&mut client, act).await,
         Command::Reload => reload(&mut client).await,
         Command::Explain(what) => explain::explain(&mut client, what).await,
         Command::Check(output) => check::check(&mut client, output).await,

@@ -1,4 +1,4 @@
-//! `show bgp neighbor`, and `neighbor ADDRESS shutdown | no-shutdown`.
+//! `show bgp neighbor`, and what can be done to a neighbour, or to all of BGP: shutdown, graceful and otherwise.
 
 use std::fmt::Write as _;
 
@@ -19,6 +19,19 @@ pub(super) enum Act {
     },
     /// Begin sessions again.
     NoShutdown,
+    /// Have all prefer other ways than its session, before that ends (RFC 8326); until no-graceful-shutdown or a restart.
+    GracefulShutdown,
+    /// Its session stays.
+    NoGracefulShutdown,
+}
+
+/// What to do with all of BGP.
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum ActOnAll {
+    /// Have all prefer other ways than us, before we go (RFC 8326); until no-graceful-shutdown or a restart.
+    GracefulShutdown,
+    /// We stay.
+    NoGracefulShutdown,
 }
 
 pub(super) async fn act(
@@ -29,9 +42,25 @@ pub(super) async fn act(
     let (shutdown, message) = match act {
         Act::Shutdown { message } => (true, message.unwrap_or_default()),
         Act::NoShutdown => (false, String::new()),
+        Act::GracefulShutdown => return set_graceful_shutdown(client, address, true).await,
+        Act::NoGracefulShutdown => return set_graceful_shutdown(client, address, false).await,
     };
     let request = proto::ShutdownNeighborRequest { address, shutdown, message };
     client.shutdown_neighbor(request).await?;
+    Ok(String::new())
+}
+
+pub(super) async fn act_on_all(client: &mut Client, act: ActOnAll) -> Result<String, CtlError> {
+    let on = matches!(act, ActOnAll::GracefulShutdown);
+    set_graceful_shutdown(client, String::new(), on).await
+}
+
+async fn set_graceful_shutdown(
+    client: &mut Client,
+    neighbor: String,
+    on: bool,
+) -> Result<String, CtlError> {
+    client.set_graceful_shutdown(proto::SetGracefulShutdownRequest { neighbor, on }).await?;
     Ok(String::new())
 }
 
@@ -92,6 +121,9 @@ fn json(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> Value {
         "externalBgpNbrMaxHopsAway": neighbor.max_hops,
         "updatesTreatedAsWithdraw": neighbor.updates_treated_as_withdraw,
     });
+    if let Some(seconds) = neighbor.configured_keepalive {
+        value["bgpTimerConfiguredKeepAliveIntervalMsecs"] = (seconds * 1000).into();
+    }
     match neighbor.external {
         Some(true) => value["nbrExternalLink"] = true.into(),
         Some(false) => value["nbrInternalLink"] = true.into(),
@@ -119,6 +151,7 @@ fn json(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> Value {
     }
     for (key, holds) in [
         ("adminShutDown", neighbor.shutdown),
+        ("gracefulShutdown", neighbor.graceful_shutdown),
         ("dynamicPeer", summary.dynamic),
         ("ttlSecurity", neighbor.ttl_security),
         ("peerAuthenticationEnabled", neighbor.signed),
@@ -187,10 +220,22 @@ fn text(neighbor: &BgpNeighbor, summary: &proto::Neighbor) -> String {
     if neighbor.shutdown {
         let _ = writeln!(text, "  Administratively shut down");
     }
+    if neighbor.graceful_shutdown {
+        let _ = writeln!(text, "  Graceful shutdown: all prefer other ways");
+    }
     let _ = writeln!(
         text,
-        "  Hold time is {} seconds, keepalive interval is {} seconds; configured hold time is {} seconds",
-        neighbor.hold_time, neighbor.keepalive_interval, neighbor.configured_hold_time
+        "  Hold time is {} seconds, keepalive interval is {} seconds",
+        neighbor.hold_time, neighbor.keepalive_interval
+    );
+    let configured = match neighbor.configured_keepalive {
+        Some(seconds) => format!("{seconds} seconds"),
+        None => "a third of what is agreed".to_owned(),
+    };
+    let _ = writeln!(
+        text,
+        "  Configured hold time is {} seconds, keepalive interval is {configured}",
+        neighbor.configured_hold_time
     );
     let _ = writeln!(text, "  Neighbor capabilities:");
     for capability in &neighbor.capabilities {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bgp::speaker::{NeighborChange, NeighborError, Speaker, StationConfig, StationId};
+use ipnet::IpNet;
 use platform::kernel::Model;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
@@ -146,9 +147,7 @@ async fn set_neighbors(
         .map_err(|stopped| stopped.to_string())?
         .map_err(|error| error.to_string())?;
     let changes = changes.into_iter().map(|(name, change)| tell(&name, change));
-    let ranges = ranges.into_iter().map(|prefix| {
-        format!("listen-range {prefix} changed, the sessions of its neighbors ended")
-    });
+    let ranges = ranges.into_iter().map(|(prefix, change)| tell_range(prefix, change));
     Ok(changes.chain(ranges).collect())
 }
 
@@ -158,6 +157,21 @@ fn tell(name: &str, change: NeighborChange) -> String {
         NeighborChange::Removed => format!("neighbor {name} removed"),
         NeighborChange::Changed => format!("neighbor {name} changed, its session goes on"),
         NeighborChange::Reset => format!("neighbor {name} changed, its session was reset"),
+    }
+}
+
+fn tell_range(prefix: IpNet, change: NeighborChange) -> String {
+    match change {
+        NeighborChange::Added => format!("listen-range {prefix} added"),
+        NeighborChange::Removed => {
+            format!("listen-range {prefix} removed, the sessions of its neighbors ended")
+        }
+        NeighborChange::Changed => {
+            format!("listen-range {prefix} changed, the sessions of its neighbors go on")
+        }
+        NeighborChange::Reset => {
+            format!("listen-range {prefix} changed, the sessions of its neighbors ended")
+        }
     }
 }
 

@@ -14,7 +14,8 @@ use super::multipath::{BandwidthWord, bandwidth, check_multipath};
 use super::neighbor::{NeighborPolicies, NeighborTable, check_neighbors};
 use super::redistribute::{RedistributeValue, check_redistribute};
 use super::value::{
-    check_asn, check_connect_retry, check_hold_time, check_network, in_range, refuse, yes,
+    check_asn, check_connect_retry, check_hold_time, check_keepalive, check_network, in_range,
+    refuse, yes,
 };
 use crate::config::{Bgp, RouteMaps};
 
@@ -36,6 +37,7 @@ pub(super) struct BgpTable {
     port: Option<Spanned<u16>>,
     listen: Option<Vec<IpAddr>>,
     hold_time: Option<Spanned<u16>>,
+    keepalive: Option<Spanned<u16>>,
     connect_retry: Option<Spanned<u16>>,
     #[serde(default = "yes")]
     graceful_restart: bool,
@@ -116,6 +118,7 @@ impl BgpTable {
                 vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()]
             }),
             hold_time: self.hold_time.map_or(Ok(profile.hold_time), check_hold_time)?,
+            keepalive: self.keepalive.map(check_keepalive).transpose()?,
             connect_retry: self
                 .connect_retry
                 .map_or(Ok(profile.connect_retry), check_connect_retry)?,

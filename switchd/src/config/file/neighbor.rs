@@ -19,7 +19,9 @@ use super::route_rules::{
     AllowOwnAsValue, LocalAsValue, MaximumPrefixTable, RemovePrivateAsTable, Unchanged,
     check_allow_own_as, check_local_as, check_role, check_role_strict,
 };
-use super::value::{check_asn, check_connect_retry, check_hold_time, check_network, refuse};
+use super::value::{
+    check_asn, check_connect_retry, check_hold_time, check_keepalive, check_network, refuse,
+};
 use super::{Refusal, transport};
 use crate::config::{Neighbor, Peer, RemoteAs, RouteMaps, RouteRules};
 
@@ -45,6 +47,7 @@ pub(super) struct NeighborTable {
     local_address: Option<Spanned<IpAddr>>,
     shutdown: Option<Spanned<ShutdownValue>>,
     hold_time: Option<Spanned<u16>>,
+    keepalive: Option<Spanned<u16>>,
     connect_retry: Option<Spanned<u16>>,
     ebgp_multihop: Option<Spanned<u8>>,
     ttl_security_hops: Option<Spanned<u8>>,
@@ -59,6 +62,7 @@ pub(super) struct NeighborTable {
     addpath_tx: Option<Spanned<AddPathValue>>,
     maximum_prefix: Option<MaximumPrefixTable>,
     advertisement_interval: Option<u16>,
+    graceful_shutdown: Option<bool>,
     role: Option<Spanned<String>>,
     role_strict: Option<Spanned<bool>>,
     allowas_in: Option<Spanned<AllowOwnAsValue>>,
@@ -267,6 +271,7 @@ impl NeighborTable {
             local_address: own_or(self.local_address, &group.local_address),
             shutdown: own_or(self.shutdown, &group.shutdown),
             hold_time: own_or(self.hold_time, &group.hold_time),
+            keepalive: own_or(self.keepalive, &group.keepalive),
             connect_retry: own_or(self.connect_retry, &group.connect_retry),
             ebgp_multihop: own_or(self.ebgp_multihop, &group.ebgp_multihop),
             ttl_security_hops: own_or(self.ttl_security_hops, &group.ttl_security_hops),
@@ -284,6 +289,7 @@ impl NeighborTable {
             default_originate: self.default_originate.or(group.default_originate),
             maximum_prefix: own_or(self.maximum_prefix, &group.maximum_prefix),
             advertisement_interval: self.advertisement_interval.or(group.advertisement_interval),
+            graceful_shutdown: self.graceful_shutdown.or(group.graceful_shutdown),
             role: own_or(self.role, &group.role),
             role_strict: own_or(self.role_strict, &group.role_strict),
             allowas_in: own_or(self.allowas_in, &group.allowas_in),
@@ -343,6 +349,7 @@ impl NeighborTable {
             as_path_unchanged: unchanged.contains(&Unchanged::AsPath),
             next_hop_unchanged: unchanged.contains(&Unchanged::NextHop),
             med_unchanged: unchanged.contains(&Unchanged::Med),
+            graceful_shutdown: self.graceful_shutdown.unwrap_or(false),
         };
         let policy = NeighborPolicy {
             keep_received: self.soft_reconfiguration_inbound.unwrap_or(false),
@@ -358,6 +365,7 @@ impl NeighborTable {
             local_address,
             shutdown: self.shutdown.map(check_shutdown).transpose()?.flatten(),
             hold_time: self.hold_time.map(check_hold_time).transpose()?,
+            keepalive: self.keepalive.map(check_keepalive).transpose()?,
             connect_retry: self.connect_retry.map(check_connect_retry).transpose()?,
             distance: transport::check_distance(
                 self.ebgp_multihop,

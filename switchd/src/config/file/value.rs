@@ -34,6 +34,10 @@ pub(super) fn check_hold_time(seconds: Spanned<u16>) -> Result<u16, Refusal> {
     }
 }
 
+pub(super) fn check_keepalive(seconds: Spanned<u16>) -> Result<Duration, Refusal> {
+    in_range(seconds, "keepalive", 1..=u16::MAX).map(|seconds| Duration::from_secs(seconds.into()))
+}
+
 pub(super) fn check_network(text: Spanned<String>) -> Result<IpNet, Refusal> {
     let span = text.span();
     let text = text.into_inner();
