@@ -6,7 +6,7 @@ mod pair;
 
 use std::time::Duration;
 
-use bgp::speaker::{StationConfig, StationId};
+use bgp::speaker::{GracefulRestartConfig, NeighborConfig, RemoteAs, StationConfig, StationId};
 use bgp::types::AfiSafi;
 use bytes::BytesMut;
 use netgauze_bgp_pkt::BgpMessage;
@@ -198,4 +198,44 @@ fn a_station_that_does_not_read_is_let_go_and_costs_no_more() {
     network.nodes[1].speaker.handle_station_connected(station.id, network.now);
     let messages = station.read(&mut network);
     assert!(matches!(messages.as_slice(), [BmpMessageValue::Initiation(_), ..]));
+}
+
+#[test]
+fn peer_up_has_both_opens_octet_by_octet() {
+    let mut network = Network::new();
+    let mut ours = pair::config(65_001, 1);
+    // What we would say to the next peer changes once a session is up.
+    ours.graceful_restart = Some(GracefulRestartConfig::default());
+    network.add(ours);
+    let now = network.now;
+    let speaker = &mut network.nodes[0].speaker;
+    let mut peer = NeighborConfig::new([192, 0, 2, 9].into(), RemoteAs::External, FAMILIES);
+    peer.passive = true;
+    speaker.add_neighbor(peer, now).unwrap();
+    let (remote, local) = ("192.0.2.9:40000", "192.0.2.1:179");
+    let (remote, local) = (remote.parse().unwrap(), local.parse().unwrap());
+    let connection = speaker.handle_accepted(remote, local, now).unwrap();
+    let sent = speaker.poll_transmit(connection, 4096).unwrap();
+    // An optional parameter for each capability, where we would write one for all; and one that nobody knows.
+    let parameters = [&[2, 6, 1, 4, 0, 1, 0, 1][..], &[2, 2, 2, 0], &[2, 4, 222, 2, 7, 7]].concat();
+    let length = u8::try_from(parameters.len()).unwrap();
+    let mut open = vec![0xff; 16];
+    open.extend([0, 29 + length, 1, 4, 0xfd, 0xea, 0, 90, 192, 0, 2, 9, length]);
+    open.extend(&parameters);
+    speaker.handle_bytes(connection, &open, now);
+    let mut keepalive = Vec::new();
+    bgp::wire::encode_keepalive(&mut keepalive);
+    speaker.handle_bytes(connection, &keepalive, now);
+    let config = StationConfig {
+        name: "leaf1".to_owned(),
+        description: "a switch".to_owned(),
+        backlog: 64 * 1024,
+        statistics: None,
+        epoch: (now, EPOCH),
+    };
+    let id = speaker.add_station(config);
+    speaker.handle_station_connected(id, now);
+    let told = speaker.poll_station(id).unwrap();
+    let both = [sent, open].concat();
+    assert!(told.windows(both.len()).any(|part| part == both), "the sent OPEN, then the received");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bgp::speaker::{Event, RouteKey, SavedSession, SpeakerConfig};
 use bgp::types::AfiSafi;
-use bgp::wire::{Capability, Evpn, RouteRefresh, UpdateContext, UpdateView};
+use bgp::wire::{Capability, Evpn, Open, OpenMessage, RouteRefresh, UpdateContext, UpdateView};
 use pair::{EVPN, IPV4, Network, config, ipv4, mac, mac_key, pair, prefix};
 
 const FAMILIES: [AfiSafi; 2] = [IPV4, EVPN];
@@ -228,7 +228,9 @@ fn a_peer_without_enhanced_route_refresh_is_not_resumed() {
     let mut network = established();
     network.kill_kept(0);
     for saved in network.nodes[0].kept.values_mut() {
-        saved.peer_open.capabilities.retain(|other| *other != Capability::EnhancedRouteRefresh);
+        let mut open = Open::clone(&saved.peer_open);
+        open.capabilities.retain(|other| *other != Capability::EnhancedRouteRefresh);
+        saved.peer_open = OpenMessage::new(open);
     }
     let count = network.resume(0, restarting(), |network| {
         network.peer_at(0, 1, &FAMILIES);

@@ -10,7 +10,7 @@ use super::{
     Backoff, ConnectionId, DownReason, Liveness, Negotiated, Notification, RECONNECT, RouteRefresh,
     Session, SessionEvent, collision_cease,
 };
-use crate::wire::{CeaseReason, MessageType, Open, encode_keepalive};
+use crate::wire::{CeaseReason, MessageType, OpenMessage, encode_keepalive};
 
 impl Session {
     /// One message other than an UPDATE in Established, which the RIBs take.
@@ -28,7 +28,7 @@ impl Session {
             None => return,
             Some(Phase::OpenSent) => match kind {
                 MessageType::Open => {
-                    Open::decode(body).and_then(|open| self.received_open(id, &open, now))
+                    OpenMessage::decode(body).and_then(|open| self.received_open(id, open, now))
                 }
                 _ => Err(Notification::unexpected_message(1)),
             },
@@ -148,10 +148,13 @@ impl Session {
     fn received_open(
         &mut self,
         id: ConnectionId,
-        open: &Open,
+        open: OpenMessage,
         now: Instant,
     ) -> Result<(), Notification> {
-        let negotiated = self.offer.negotiate(open)?;
+        let negotiated = self.offer.negotiate(&open)?;
+        if let Some(connection) = self.state.connections().find(|connection| connection.id == id) {
+            connection.peer_open = Some(Box::new(open));
+        }
         let winner = survivor(
             (self.offer.router_id, self.offer.asn),
             (negotiated.router_id, negotiated.asn),

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::speaker::ConnectionId;
-use crate::wire::{CeaseReason, Notification, Open, RouteRefresh, encode_keepalive};
+use crate::wire::{CeaseReason, Notification, Open, OpenMessage, RouteRefresh, encode_keepalive};
 use collision::Direction;
 use negotiate::{Negotiated, Offer};
 use state::{Agreed, Connection, OpenSent, Outgoing, State};
@@ -159,11 +159,6 @@ impl Session {
     }
 
     // What is said in the next OPEN.
-
-    /// The OPEN that we send.
-    pub(crate) fn offered(&self) -> Open {
-        self.offer.open()
-    }
 
     pub(crate) fn offer_mut(&mut self) -> &mut Offer {
         &mut self.offer
@@ -401,6 +396,16 @@ impl Session {
         }
     }
 
+    /// Our OPEN and the peer's, if routes flow.
+    pub(crate) fn opens(&self) -> Option<(&OpenMessage, &OpenMessage)> {
+        match &self.state {
+            State::Established { current: Agreed { connection, .. }, .. } => {
+                Some((&connection.our_open, connection.peer_open.as_deref()?))
+            }
+            _ => None,
+        }
+    }
+
     /// The connection that routes flow on, if they do.
     pub(crate) fn established_connection(&self) -> Option<ConnectionId> {
         match &self.state {
@@ -444,9 +449,10 @@ impl Session {
         now: Instant,
     ) -> OpenSent {
         self.connect_error = None;
-        let mut outbound = Vec::new();
-        self.offer.open().encode(&mut outbound);
-        let connection = Connection { id, direction, local, remote, outbound };
+        let our_open = Box::new(OpenMessage::new(self.offer.open()));
+        let outbound = our_open.octets().to_vec();
+        let connection =
+            Connection { id, direction, local, remote, outbound, our_open, peer_open: None };
         OpenSent { connection, hold_until: now + LARGE_HOLD_TIME }
     }
 

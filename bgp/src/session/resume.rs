@@ -11,7 +11,7 @@ use super::timers::Liveness;
 use super::{Session, SessionEvent};
 use crate::speaker::{ConnectionId, SavedSession};
 use crate::types::AfiSafi;
-use crate::wire::{Capability, Open, RouteRefresh, encode_keepalive};
+use crate::wire::{Capability, Open, OpenMessage, RouteRefresh, encode_keepalive};
 
 impl Session {
     /// What another process needs to go on with this session, if it can.
@@ -21,8 +21,8 @@ impl Session {
         let saved = SavedSession {
             local: current.connection.local,
             remote: current.connection.remote,
-            our_open: self.offer.open(),
-            peer_open: negotiated.peer_open.clone(),
+            our_open: OpenMessage::clone(&current.connection.our_open),
+            peer_open: current.connection.peer_open.as_deref()?.clone(),
         };
         can_be_resumed(negotiated).then_some((current.connection.id, saved))
     }
@@ -57,6 +57,8 @@ impl Session {
             local: saved.local,
             remote: saved.remote,
             outbound,
+            our_open: Box::new(saved.our_open.clone()),
+            peer_open: Some(Box::new(saved.peer_open.clone())),
         };
         let liveness =
             Liveness::new(negotiated.hold_time, self.pace.keepalive, now, &mut self.jitter);

@@ -9,6 +9,7 @@ use super::collision::Direction;
 use super::negotiate::Negotiated;
 use super::timers::Liveness;
 use crate::speaker::ConnectionId;
+use crate::wire::OpenMessage;
 
 /// RFC 4271 §8.2.2, seen per neighbour: at most one agreed connection, at most one more that may replace it.
 #[derive(Debug)]
@@ -63,6 +64,9 @@ pub(super) struct Connection {
     pub(super) local: SocketAddr,
     pub(super) remote: SocketAddr,
     pub(super) outbound: Vec<u8>,
+    /// What we said, and what the peer did.
+    pub(super) our_open: Box<OpenMessage>,
+    pub(super) peer_open: Option<Box<OpenMessage>>,
 }
 
 impl State {

@@ -330,7 +330,6 @@ impl Speaker {
         neighbor.complete = FamilySet::EMPTY;
         neighbor.mrai.reset();
         neighbor.counters.established += 1;
-        // While the offer is still what the neighbour was sent.
         self.tell_stations_up(index, now);
         if let Some(Some(neighbor)) = self.neighbors.get_mut(index as usize)
             && let Some(restart) = &mut neighbor.session.offer_mut().graceful_restart

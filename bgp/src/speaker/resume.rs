@@ -14,7 +14,7 @@ use super::{Action, ConnectionId, NeighborId, Speaker};
 use crate::rib::RouteKey;
 use crate::session::negotiate::Negotiated;
 use crate::types::AfiSafi;
-use crate::wire::{FamilySet, MAX_MESSAGE, MessageType, Open, split_message};
+use crate::wire::{FamilySet, MAX_MESSAGE, MessageType, OpenMessage, split_message};
 
 /// An Established session, as another process needs it to go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,9 +24,9 @@ pub struct SavedSession {
     /// The neighbour's end.
     pub remote: SocketAddr,
     /// What we said.
-    pub our_open: Open,
+    pub our_open: OpenMessage,
     /// What the neighbour said.
-    pub peer_open: Open,
+    pub peer_open: OpenMessage,
 }
 
 impl SavedSession {
@@ -40,8 +40,8 @@ impl SavedSession {
         let mut out = vec![FORMAT];
         encode_address(self.local, &mut out);
         encode_address(self.remote, &mut out);
-        self.our_open.encode(&mut out);
-        self.peer_open.encode(&mut out);
+        out.extend_from_slice(self.our_open.octets());
+        out.extend_from_slice(self.peer_open.octets());
         out
     }
 
@@ -166,9 +166,9 @@ fn decode_address(input: &mut &[u8]) -> Option<SocketAddr> {
     }
 }
 
-fn decode_open(input: &mut &[u8]) -> Option<Open> {
+fn decode_open(input: &mut &[u8]) -> Option<OpenMessage> {
     let frame = split_message(input, MAX_MESSAGE).ok()??;
-    let open = (frame.kind == MessageType::Open).then(|| Open::decode(frame.body))?.ok()?;
+    let open = (frame.kind == MessageType::Open).then(|| OpenMessage::decode(frame.body))?.ok()?;
     *input = input.get(frame.len..)?;
     Some(open)
 }

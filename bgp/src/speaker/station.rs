@@ -224,9 +224,8 @@ impl Speaker {
     fn peer_up(&self, index: u32, since: Instant) -> Option<PeerUp> {
         let neighbor = self.neighbors.get(index as usize)?.as_ref()?;
         let (negotiated, local, remote, _) = neighbor.session.established()?;
-        let (mut sent, mut received) = (Vec::new(), Vec::new());
-        neighbor.session.offered().encode(&mut sent);
-        negotiated.peer_open.encode(&mut received);
+        let (ours, theirs) = neighbor.session.opens()?;
+        let (sent, received) = (ours.octets().to_vec(), theirs.octets().to_vec());
         let header = Header::new(neighbor.config.address, negotiated);
         Some(PeerUp { header, since, ends: [local, remote], sent, received })
     }

@@ -39,7 +39,7 @@ pub use nlri::evpn::{Evpn, EvpnKey, EvpnPayload};
 pub use nlri::prefix::{Ipv4Unicast, Ipv6Unicast};
 pub use nlri::{DecodedRoute, Family, NlriError, Paths, Route, Routes};
 pub use notification::{CeaseReason, Notification};
-pub use open::Open;
+pub use open::{Open, OpenMessage};
 pub use reader::Reader;
 pub use route_refresh::RouteRefresh;
 pub use update::packer::{UpdatePacker, UpdateTooLong};

@@ -1,9 +1,10 @@
 //! OPEN (RFC 4271 §4.2), with capabilities (RFC 5492) and the long form of its parameters (RFC 9072).
 
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 
 use super::capability::Capability;
-use super::header::{MessageType, write_message};
+use super::header::{HEADER_LEN, MessageType, write_message};
 use super::notification::Notification;
 use super::reader::Reader;
 use crate::types::{Asn, RouterId};
@@ -19,6 +20,46 @@ pub struct Open {
     pub router_id: RouterId,
     /// In the order of the message; the same one may be there several times.
     pub capabilities: Vec<Capability>,
+}
+
+/// An OPEN as it went over a connection: what it says can be written in more than one way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenMessage {
+    open: Open,
+    octets: Box<[u8]>,
+}
+
+impl OpenMessage {
+    /// The way that we write it.
+    pub fn new(open: Open) -> Self {
+        let mut octets = Vec::new();
+        open.encode(&mut octets);
+        Self { open, octets: octets.into_boxed_slice() }
+    }
+
+    /// Reads the body of an OPEN, and keeps it.
+    ///
+    /// # Errors
+    /// As [`Open::decode`].
+    pub fn decode(body: &[u8]) -> Result<Self, Notification> {
+        let open = Open::decode(body)?;
+        let mut octets = Vec::with_capacity(body.len() + HEADER_LEN);
+        write_message(MessageType::Open, &mut octets, |out| out.extend_from_slice(body));
+        Ok(Self { open, octets: octets.into_boxed_slice() })
+    }
+
+    /// The whole message.
+    pub fn octets(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Deref for OpenMessage {
+    type Target = Open;
+
+    fn deref(&self) -> &Open {
+        &self.open
+    }
 }
 
 const VERSION: u8 = 4;
