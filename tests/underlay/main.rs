@@ -16,6 +16,7 @@ mod installed;
 mod keepalive;
 mod local_as;
 mod long_lived;
+mod many_policies;
 mod md5;
 mod mrt;
 mod multipath;
