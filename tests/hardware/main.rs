@@ -17,4 +17,5 @@ mod switchd_rocker;
 mod switchd_spectrum;
 mod switchd_without_asic;
 mod verdicts;
+mod vlan_aware;
 mod witness;

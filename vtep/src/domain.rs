@@ -1,4 +1,5 @@
-//! Bridge domains: a VXLAN device with a VNI in a bridge is one. Found from links alone, in whatever order they came.
+//! Bridge domains: a VLAN of a bridge, or a bridge without VLANs, that a VXLAN device carries as a VNI. Found from links and
+//! their VLANs alone, in whatever order they came.
 //!
 //! Where the operator made two of something that can only be one, the device with the lower number wins: it is the
 //! older one, so that a mistake does not disturb what already works. The other one is a [`Problem`].
@@ -9,7 +10,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use bgp::types::{Label, RouteDistinguisher, RouterId};
 use platform::kernel::{Ifindex, Link, Vni};
 
-use crate::facts::Facts;
+use crate::facts::{Facts, Mapping};
 use crate::problem::Problem;
 
 /// A broadcast domain that spans VTEPs.
@@ -17,6 +18,8 @@ use crate::problem::Problem;
 pub(crate) struct Domain {
     pub(crate) vni: Vni,
     pub(crate) vxlan: Ifindex,
+    /// Whether the device carries other VNIs too, so that its entries name theirs.
+    pub(crate) is_shared: bool,
     pub(crate) bridge: Ifindex,
     /// The bridge's VLAN that is the domain; `None` where the whole bridge is.
     pub(crate) vlan: Option<u16>,
@@ -43,6 +46,11 @@ impl Domain {
         }
     }
 
+    /// The VNI as an entry of the VXLAN device names it, if it does.
+    pub(crate) fn entry_vni(&self) -> Option<Vni> {
+        self.is_shared.then_some(self.vni)
+    }
+
     /// The VNI as a route carries it.
     pub(crate) fn label(&self) -> Label {
         Label::from_vni(self.vni.get())
@@ -51,16 +59,18 @@ impl Domain {
 
 /// The domain of a VNI, if there is one.
 pub(crate) fn find(facts: &Facts, vni: Vni, wanted: bool) -> Option<Domain> {
-    let (vxlan, bridge) = facts.vxlans_of_vni(vni).find_map(|device| candidate(facts, device))?;
-    let local = vxlan.vxlan().and_then(|vxlan| vxlan.local);
+    let mapping = serving(facts, vni)?;
+    let (vxlan, bridge) = (facts.link(mapping.vxlan)?, facts.link(mapping.bridge)?);
+    let kind = vxlan.vxlan()?;
     let is_up = vxlan.up && bridge.up && wanted;
     Some(Domain {
         vni,
         vxlan: vxlan.index,
+        is_shared: kind.vni.is_none(),
         bridge: bridge.index,
-        vlan: None,
-        svi: Some(bridge.index),
-        service: local.filter(|_| is_up).map_or(Service::Out, Service::In),
+        vlan: mapping.vlan,
+        svi: facts.svi(bridge.index, mapping.vlan),
+        service: kind.local.filter(|_| is_up).map_or(Service::Out, Service::In),
     })
 }
 
@@ -69,11 +79,15 @@ pub(crate) fn problems(facts: &Facts) -> Vec<Problem> {
     facts.links().flat_map(|device| device_problems(facts, device)).collect()
 }
 
-/// A VXLAN device and its bridge, if the device can stand for its VNI: it is the first one in a bridge that is one domain.
-fn candidate<'a>(facts: &'a Facts, device: &'a Link) -> Option<(&'a Link, &'a Link)> {
-    let bridge = facts.link(device.master?)?;
-    let is_first = facts.vxlans_of_bridge(bridge.index).next()?.index == device.index;
-    (is_first && !bridge.bridge()?.vlan_filtering).then_some((device, bridge))
+/// What stands for a VNI: the first device that carries it and is the first one in its domain.
+fn serving(facts: &Facts, vni: Vni) -> Option<Mapping> {
+    facts.mappings_of_vni(vni).find(|mapping| rival(facts, mapping).is_none())
+}
+
+/// The device that serves the domain of a mapping instead of its own.
+fn rival(facts: &Facts, mapping: &Mapping) -> Option<Mapping> {
+    let first = facts.mappings_of_domain(mapping.bridge, mapping.vlan).next();
+    first.filter(|first| first != mapping)
 }
 
 fn device_problems(facts: &Facts, device: &Link) -> Vec<Problem> {
@@ -82,44 +96,46 @@ fn device_problems(facts: &Facts, device: &Link) -> Vec<Problem> {
         return Vec::new();
     };
     let Some(kind) = bridge.bridge() else { return Vec::new() };
-    let name = device.name.clone();
-    let Some(vni) = vxlan.vni else {
-        return vec![if vxlan.external {
-            Problem::SingleVxlanDevice { device: name, bridge: bridge.name.clone() }
-        } else {
-            Problem::NoVni { device: name }
-        }];
-    };
-    if kind.vlan_filtering {
-        return vec![Problem::VlanAwareBridge { vni, bridge: bridge.name.clone() }];
+    let name = || device.name.clone();
+    if vxlan.vni.is_none() && !vxlan.external {
+        return vec![Problem::NoVni { device: name() }];
     }
-    let mut problems = Vec::new();
-    if let Some(first) =
-        facts.vxlans_of_bridge(bridge.index).next().filter(|first| first.index != device.index)
-    {
-        let (bridge, serves) = (bridge.name.clone(), first.name.clone());
-        problems.push(Problem::TwoVnisInOneBridge { vni, device: name.clone(), bridge, serves });
-    } else if let Some((first, _)) =
-        facts.vxlans_of_vni(vni).find_map(|device| candidate(facts, device))
-        && first.index != device.index
-    {
-        problems.push(Problem::VniInTwoBridges {
-            vni,
-            device: name.clone(),
-            serves: first.name.clone(),
-        });
+    if vxlan.external && !kind.vlan_filtering {
+        return vec![Problem::SharedDeviceWithoutVlans {
+            device: name(),
+            bridge: bridge.name.clone(),
+        }];
+    }
+    let mappings = facts.mappings_of(device.index);
+    let mut problems: Vec<Problem> =
+        mappings.iter().filter_map(|mapping| mapping_problem(facts, mapping)).collect();
+    if mappings.is_empty() {
+        problems.push(Problem::NoVlan { vni: vxlan.vni, device: name() });
     }
     match vxlan.local {
-        None => problems.push(Problem::NoLocalAddress { vni, device: name.clone() }),
+        None => problems.push(Problem::NoLocalAddress { vni: vxlan.vni, device: name() }),
         Some(address) if !facts.is_own_address(address) => {
-            problems.push(Problem::ForeignLocalAddress { vni, device: name.clone(), address });
+            problems.push(Problem::ForeignLocalAddress { device: name(), address });
         }
         Some(_) => {}
     }
     if vxlan.learning {
-        problems.push(Problem::KernelLearning { vni, device: name });
+        problems.push(Problem::KernelLearning { device: name() });
     }
     problems
+}
+
+/// Why a device does not serve a VNI that it carries.
+fn mapping_problem(facts: &Facts, mapping: &Mapping) -> Option<Problem> {
+    let vni = mapping.vni;
+    let device = facts.name(mapping.vxlan);
+    if let Some(rival) = rival(facts, mapping) {
+        let (bridge, serves) = (facts.name(mapping.bridge), facts.name(rival.vxlan));
+        let vlan = mapping.vlan;
+        return Some(Problem::TwoVnisInOneDomain { vni, device, bridge, vlan, serves });
+    }
+    let serves = serving(facts, vni).filter(|serving| serving != mapping)?;
+    Some(Problem::VniCarriedTwice { vni, device, serves: facts.name(serves.vxlan) })
 }
 
 /// The second half of automatic route distinguishers, `router-id:index`.

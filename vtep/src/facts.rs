@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use bgp::types::MacAddr;
 use ipnet::IpNet;
-use platform::kernel::{FdbEntry, FdbState, FdbTable, Ifindex, Key, Link, Neighbor, Object, Vni};
+use platform::kernel::{
+    BridgeVlan, FdbEntry, FdbState, FdbTable, Ifindex, Key, Link, LinkKind, Neighbor, Object, Vni,
+};
 
 /// A MAC in the table of a bridge: bridge, VLAN, MAC. A bridge has each at one port only.
 pub(crate) type Place = (Ifindex, Option<u16>, MacAddr);
@@ -36,6 +38,16 @@ pub(crate) struct Host {
     pub(crate) router: bool,
 }
 
+/// That a VXLAN device carries a broadcast domain of its bridge as a VNI.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Mapping {
+    pub(crate) bridge: Ifindex,
+    /// The VLAN; `None` where the bridge does not filter VLANs and is one domain.
+    pub(crate) vlan: Option<u16>,
+    pub(crate) vxlan: Ifindex,
+    pub(crate) vni: Vni,
+}
+
 /// What an object that changed can make different.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Touched {
@@ -50,8 +62,13 @@ pub(crate) enum Touched {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Facts {
     links: BTreeMap<Ifindex, Link>,
-    vxlans_by_vni: BTreeSet<(Vni, Ifindex)>,
+    vlans: BTreeMap<(Ifindex, u16), BridgeVlan>,
     vxlans_by_bridge: BTreeSet<(Ifindex, Ifindex)>,
+    /// The VLAN devices on top of bridges: bridge, VLAN, device.
+    svis: BTreeSet<(Ifindex, u16, Ifindex)>,
+    mappings: BTreeSet<Mapping>,
+    mappings_by_vni: BTreeSet<(Vni, Ifindex, Mapping)>,
+    mappings_by_vxlan: BTreeMap<Ifindex, Vec<Mapping>>,
     stations: BTreeMap<Place, Station>,
     /// The bridge in which the station of a port is: port, VLAN, MAC.
     bridges: BTreeMap<Place, Ifindex>,
@@ -66,6 +83,10 @@ impl Facts {
         match (*key, object) {
             (Key::Link(index), Some(Object::Link(link))) => self.set_link(index, Some(link)),
             (Key::Link(index), _) => self.set_link(index, None),
+            (Key::BridgeVlan { ifindex, vlan }, Some(Object::BridgeVlan(entry))) => {
+                self.set_vlan(ifindex, vlan, Some(*entry))
+            }
+            (Key::BridgeVlan { ifindex, vlan }, _) => self.set_vlan(ifindex, vlan, None),
             (
                 Key::Fdb { table: FdbTable::Bridge, ifindex, mac, vlan, .. },
                 Some(Object::Fdb(entry)),
@@ -104,31 +125,54 @@ impl Facts {
         self.links.get(&index).map_or_else(|| format!("if{index}"), |link| link.name.clone())
     }
 
-    /// The VXLAN devices of a VNI, in a bridge or not, in the order of their numbers.
-    pub(crate) fn vxlans_of_vni(&self, vni: Vni) -> impl Iterator<Item = &Link> {
-        self.vxlans_by_vni
-            .range((vni, 0)..=(vni, Ifindex::MAX))
-            .filter_map(|(_, index)| self.links.get(index))
+    /// Where a VNI is carried, in the order of the devices' numbers.
+    pub(crate) fn mappings_of_vni(&self, vni: Vni) -> impl Iterator<Item = Mapping> {
+        self.mappings_by_vni
+            .range((vni, 0, Mapping::FIRST)..)
+            .take_while(move |(of, ..)| *of == vni)
+            .map(|(.., mapping)| *mapping)
     }
 
-    /// The VXLAN devices with a VNI in a bridge, in the order of their numbers.
-    pub(crate) fn vxlans_of_bridge(&self, bridge: Ifindex) -> impl Iterator<Item = &Link> {
-        self.vxlans_by_bridge
-            .range((bridge, 0)..=(bridge, Ifindex::MAX))
-            .filter_map(|(_, index)| self.links.get(index))
+    /// What carries a broadcast domain of a bridge, in the order of the devices' numbers.
+    pub(crate) fn mappings_of_domain(
+        &self,
+        bridge: Ifindex,
+        vlan: Option<u16>,
+    ) -> impl Iterator<Item = Mapping> {
+        self.mappings
+            .range(Mapping { bridge, vlan, ..Mapping::FIRST }..)
+            .take_while(move |mapping| (mapping.bridge, mapping.vlan) == (bridge, vlan))
+            .copied()
     }
 
-    /// All VNIs that some VXLAN device has.
+    /// What a VXLAN device carries of its bridge.
+    pub(crate) fn mappings_of(&self, vxlan: Ifindex) -> &[Mapping] {
+        self.mappings_by_vxlan.get(&vxlan).map_or(&[], Vec::as_slice)
+    }
+
+    /// All VNIs that some VXLAN device carries.
     pub(crate) fn vnis(&self) -> BTreeSet<Vni> {
-        self.vxlans_by_vni.iter().map(|(vni, _)| *vni).collect()
+        self.mappings_by_vni.iter().map(|(vni, ..)| *vni).collect()
+    }
+
+    /// The device with which the machine itself takes part in a domain: the bridge where it is one domain, else a VLAN
+    /// device on top of it, or the bridge itself where its untagged packets are of that VLAN.
+    pub(crate) fn svi(&self, bridge: Ifindex, vlan: Option<u16>) -> Option<Ifindex> {
+        let Some(vlan) = vlan else { return Some(bridge) };
+        let mut on_top = self.svis.range((bridge, vlan, 0)..=(bridge, vlan, Ifindex::MAX));
+        let is_untagged = || self.vlans.get(&(bridge, vlan)).is_some_and(|vlan| vlan.pvid);
+        on_top.next().map(|(.., svi)| *svi).or_else(|| is_untagged().then_some(bridge))
     }
 
     /// Where a bridge has a MAC, unless it is behind a VXLAN device.
     pub(crate) fn station(&self, place: Place) -> Option<Station> {
         let is_vxlan = |port| self.links.get(&port).is_some_and(|link| link.vxlan().is_some());
-        let (bridge, _, mac) = place;
-        if self.links.get(&bridge).is_some_and(|link| link.mac == Some(mac)) {
-            return Some(Station { port: bridge, kind: StationKind::Own });
+        let (bridge, vlan, mac) = place;
+        let mut own = std::iter::once(bridge).chain(self.svi(bridge, vlan));
+        if let Some(port) =
+            own.find(|own| self.link(*own).is_some_and(|link| link.mac == Some(mac)))
+        {
+            return Some(Station { port, kind: StationKind::Own });
         }
         self.stations
             .get(&place)
@@ -193,16 +237,14 @@ impl Facts {
             return Vec::new();
         }
         let mut touched = Vec::new();
-        for link in before.iter().chain(link) {
+        for link in before.iter() {
             self.touch_domains(link, &mut touched);
-        }
-        if let Some((vni, bridge)) = before.as_ref().map(vni_and_master) {
-            vni.map(|vni| self.vxlans_by_vni.remove(&(vni, index)));
-            bridge.map(|bridge| self.vxlans_by_bridge.remove(&(bridge, index)));
-        }
-        if let Some((vni, bridge)) = link.map(vni_and_master) {
-            vni.map(|vni| self.vxlans_by_vni.insert((vni, index)));
-            vni.and(bridge).map(|bridge| self.vxlans_by_bridge.insert((bridge, index)));
+            if let Some(bridge) = vxlan_bridge(link) {
+                self.vxlans_by_bridge.remove(&(bridge, index));
+            }
+            if let Some((bridge, vlan)) = svi_place(link) {
+                self.svis.remove(&(bridge, vlan, index));
+            }
         }
         let is_vxlan = |link: &Link| link.vxlan().is_some();
         if before.as_ref().is_some_and(is_vxlan) != link.is_some_and(is_vxlan) {
@@ -212,21 +254,104 @@ impl Facts {
             Some(link) => self.links.insert(index, link.clone()),
             None => self.links.remove(&index),
         };
-        self.touch_own_mac(index, before.as_ref().and_then(|link| link.mac), &mut touched);
-        self.touch_own_mac(index, link.and_then(|link| link.mac), &mut touched);
+        if let Some(bridge) = link.and_then(vxlan_bridge) {
+            self.vxlans_by_bridge.insert((bridge, index));
+        }
+        if let Some((bridge, vlan)) = link.and_then(svi_place) {
+            self.svis.insert((bridge, vlan, index));
+        }
+        let below = self.vxlans_by_bridge.range((index, 0)..=(index, Ifindex::MAX));
+        for vxlan in below.map(|(_, vxlan)| *vxlan).chain([index]).collect::<Vec<_>>() {
+            self.map(vxlan, &mut touched);
+        }
+        if let Some(link) = link {
+            self.touch_domains(link, &mut touched);
+        }
+        for link in before.iter().chain(link) {
+            self.touch_own_mac(link, &mut touched);
+        }
         touched
     }
 
-    /// The VNIs whose domain may depend on a link: those in its bridge, or in it as a bridge, and its own.
-    fn touch_domains(&self, link: &Link, touched: &mut Vec<Touched>) {
-        let (vni, master) = vni_and_master(link);
-        let is_vxlan = link.vxlan().is_some();
-        let bridges =
-            link.bridge().map(|_| link.index).into_iter().chain(master.filter(|_| is_vxlan));
-        for other in bridges.flat_map(|bridge| self.vxlans_of_bridge(bridge)) {
-            touched.extend(vni_and_master(other).0.map(Touched::Vni));
+    fn set_vlan(&mut self, ifindex: Ifindex, vlan: u16, entry: Option<BridgeVlan>) -> Vec<Touched> {
+        let before = match entry {
+            Some(entry) => self.vlans.insert((ifindex, vlan), entry),
+            None => self.vlans.remove(&(ifindex, vlan)),
+        };
+        let mut touched = Vec::new();
+        if before != entry {
+            self.map(ifindex, &mut touched);
+            self.touch_domain(ifindex, Some(vlan), &mut touched);
         }
-        touched.extend(vni.map(Touched::Vni));
+        touched
+    }
+
+    /// Works out anew what a link carries, if it is a VXLAN device.
+    fn map(&mut self, vxlan: Ifindex, touched: &mut Vec<Touched>) {
+        let after = self.links.get(&vxlan).map(|link| self.carried(link)).unwrap_or_default();
+        let before = match after.is_empty() {
+            true => self.mappings_by_vxlan.remove(&vxlan),
+            false => self.mappings_by_vxlan.insert(vxlan, after.clone()),
+        };
+        let before = before.unwrap_or_default();
+        for gone in before.iter().filter(|mapping| !after.contains(mapping)) {
+            self.mappings.remove(gone);
+            self.mappings_by_vni.remove(&(gone.vni, vxlan, *gone));
+            touched.push(Touched::Vni(gone.vni));
+            self.touch_domain(gone.bridge, gone.vlan, touched);
+        }
+        for new in after.iter().filter(|mapping| !before.contains(mapping)) {
+            self.mappings.insert(*new);
+            self.mappings_by_vni.insert((new.vni, vxlan, *new));
+            self.touch_domain(new.bridge, new.vlan, touched);
+        }
+    }
+
+    /// What a VXLAN device carries: the whole of a bridge without VLANs; in a bridge with VLANs, that of the untagged
+    /// packets at its port, or, of a device for many VNIs, each VLAN that the port maps to one. In the order of the VLANs.
+    fn carried(&self, device: &Link) -> Vec<Mapping> {
+        let (Some(vxlan), Some(bridge)) =
+            (device.vxlan(), device.master.and_then(|master| self.links.get(&master)))
+        else {
+            return Vec::new();
+        };
+        let Some(kind) = bridge.bridge() else { return Vec::new() };
+        let mapping = |vlan, vni| Mapping { bridge: bridge.index, vlan, vxlan: device.index, vni };
+        let vlans = self.vlans.range((device.index, 0)..=(device.index, u16::MAX));
+        let mut vlans = vlans.map(|(_, vlan)| vlan);
+        match vxlan.vni {
+            Some(vni) if !kind.vlan_filtering => vec![mapping(None, vni)],
+            Some(vni) => {
+                let untagged = vlans.find(|vlan| vlan.pvid);
+                untagged.map(|vlan| mapping(Some(vlan.vlan), vni)).into_iter().collect()
+            }
+            None if vxlan.external && kind.vlan_filtering => {
+                vlans.filter_map(|vlan| Some(mapping(Some(vlan.vlan), vlan.tunnel?))).collect()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// The VNIs whose domain may depend on a link: what it carries, what is in it as a bridge, what it is the SVI of.
+    fn touch_domains(&self, link: &Link, touched: &mut Vec<Touched>) {
+        let carried = self.mappings_of(link.index).iter().copied();
+        let in_bridge = link.bridge().into_iter().flat_map(|_| self.mappings_of_bridge(link.index));
+        touched.extend(carried.chain(in_bridge).map(|mapping| Touched::Vni(mapping.vni)));
+        if let Some((bridge, vlan)) = svi_place(link) {
+            self.touch_domain(bridge, Some(vlan), touched);
+        }
+    }
+
+    fn touch_domain(&self, bridge: Ifindex, vlan: Option<u16>, touched: &mut Vec<Touched>) {
+        let carried = self.mappings_of_domain(bridge, vlan);
+        touched.extend(carried.map(|mapping| Touched::Vni(mapping.vni)));
+    }
+
+    fn mappings_of_bridge(&self, bridge: Ifindex) -> impl Iterator<Item = Mapping> {
+        self.mappings
+            .range(Mapping { bridge, ..Mapping::FIRST }..)
+            .take_while(move |mapping| mapping.bridge == bridge)
+            .copied()
     }
 
     /// What is at a port whose kind becomes known, or no longer is: behind a VXLAN device nothing is local.
@@ -239,10 +364,16 @@ impl Facts {
         })
     }
 
-    fn touch_own_mac(&self, bridge: Ifindex, mac: Option<MacAddr>, touched: &mut Vec<Touched>) {
-        let is_bridge_of_a_domain = self.vxlans_of_bridge(bridge).next().is_some();
-        let place = mac.filter(|_| is_bridge_of_a_domain).map(|mac| (bridge, None, mac));
-        touched.extend(place.map(|place| Touched::Station { place, learned: false }));
+    /// The MAC of a bridge or of an SVI is this machine's own, in each domain that it takes part in.
+    fn touch_own_mac(&self, link: &Link, touched: &mut Vec<Touched>) {
+        let Some(mac) = link.mac else { return };
+        let as_bridge = self.mappings_of_bridge(link.index);
+        let as_svi = svi_place(link).into_iter();
+        let as_svi = as_svi.flat_map(|(bridge, vlan)| self.mappings_of_domain(bridge, Some(vlan)));
+        touched.extend(as_bridge.chain(as_svi).map(|mapping| Touched::Station {
+            place: (mapping.bridge, mapping.vlan, mac),
+            learned: false,
+        }));
     }
 
     fn set_station(&mut self, at_port: Place, entry: &FdbEntry) -> Vec<Touched> {
@@ -309,9 +440,22 @@ impl Facts {
     }
 }
 
-/// The VNI and the master of a VXLAN device; only the master of another link.
-fn vni_and_master(link: &Link) -> (Option<Vni>, Option<Ifindex>) {
-    (link.vxlan().and_then(|vxlan| vxlan.vni), link.master)
+impl Mapping {
+    /// Sorts before every other one.
+    const FIRST: Self = Self { bridge: 0, vlan: None, vxlan: 0, vni: Vni::MIN };
+}
+
+/// The bridge that a VXLAN device is in.
+fn vxlan_bridge(link: &Link) -> Option<Ifindex> {
+    link.master.filter(|_| link.vxlan().is_some())
+}
+
+/// The bridge and VLAN of which a link is the SVI, if what is below it is a bridge.
+fn svi_place(link: &Link) -> Option<(Ifindex, u16)> {
+    match link.kind {
+        LinkKind::Vlan { id, .. } => Some((link.lower?, id)),
+        _ => None,
+    }
 }
 
 /// What an entry of a bridge's table says of a MAC, if anything that concerns us.

@@ -36,7 +36,10 @@ pub struct Gateway {
     pub(crate) domains: BTreeMap<Vni, Served>,
     pub(crate) by_bridge: BTreeMap<(Ifindex, Option<u16>), Vni>,
     pub(crate) by_svi: BTreeMap<Ifindex, Vni>,
-    pub(crate) by_vxlan: BTreeMap<Ifindex, Vni>,
+    /// By the VXLAN device as a port of the bridge, and the VLAN there.
+    pub(crate) by_port: BTreeMap<(Ifindex, Option<u16>), Vni>,
+    /// By the VXLAN device, and the VNI as its entries name it, if they do.
+    pub(crate) by_vxlan: BTreeMap<(Ifindex, Option<Vni>), Vni>,
     pub(crate) distinguishers: Distinguishers,
     /// Where each MAC of a domain in service is.
     pub(crate) macs: BTreeMap<(Vni, MacAddr), Location>,
@@ -52,6 +55,13 @@ pub struct Gateway {
 pub(crate) struct Served {
     pub(crate) domain: Domain,
     pub(crate) rd: RouteDistinguisher,
+}
+
+impl Served {
+    /// Under which names its entries are in the kernel.
+    pub(crate) fn place(&self) -> (Ifindex, Option<u16>, Option<Vni>) {
+        (self.domain.vxlan, self.domain.vlan, self.domain.entry_vni())
+    }
 }
 
 /// Facts whose consequences are not worked out yet.
@@ -73,6 +83,7 @@ impl Gateway {
             domains: BTreeMap::new(),
             by_bridge: BTreeMap::new(),
             by_svi: BTreeMap::new(),
+            by_port: BTreeMap::new(),
             by_vxlan: BTreeMap::new(),
             distinguishers: Distinguishers::default(),
             macs: BTreeMap::new(),
@@ -155,7 +166,10 @@ impl Gateway {
             return false;
         }
         match key {
-            Key::Fdb { ifindex, .. } => self.by_vxlan.contains_key(ifindex),
+            Key::Fdb { ifindex, .. } => {
+                let next = self.by_vxlan.range((*ifindex, None)..).next();
+                next.is_some_and(|((vxlan, _), _)| vxlan == ifindex)
+            }
             Key::Neighbor { ifindex, .. } => self.by_svi.contains_key(ifindex),
             _ => false,
         }

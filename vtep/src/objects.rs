@@ -14,27 +14,27 @@ use platform::kernel::{FdbEntry, FdbTable, Key, Neighbor, Object, Vni};
 use crate::domain::Domain;
 use crate::gateway::{Gateway, Served};
 use crate::merge::{IpOwner, Location};
-use crate::settle::can_reach;
+use crate::settle::{can_reach, remote_vtep};
 
 impl Gateway {
     /// The kernel entry that should exist under a key, if one should.
     pub fn desired_entry(&self, key: &Key) -> Option<Object> {
         let object = match *key {
-            Key::Fdb { ifindex, mac, destination: Some(vtep), .. } if mac.is_zero() => {
-                let domain = self.in_service(*self.by_vxlan.get(&ifindex)?)?.domain;
+            Key::Fdb { ifindex, mac, vni, destination: Some(vtep), .. } if mac.is_zero() => {
+                let domain = self.in_service(*self.by_vxlan.get(&(ifindex, vni))?)?.domain;
                 let wanted =
                     can_reach(domain.vtep()?, vtep) && self.routes.wants_flood(domain.vni, vtep);
-                wanted.then(|| Object::Fdb(FdbEntry::flood(domain.vxlan, vtep)))?
+                wanted.then(|| Object::Fdb(flood(&domain, vtep)))?
             }
-            Key::Fdb { ifindex, mac, table, .. } => {
-                let domain = self.in_service(*self.by_vxlan.get(&ifindex)?)?.domain;
-                let Location::Remote { vtep, .. } = *self.macs.get(&(domain.vni, mac))? else {
-                    return None;
-                };
-                Object::Fdb(match table {
-                    FdbTable::Bridge => in_bridge(&domain, mac),
-                    FdbTable::Vxlan => FdbEntry::remote_in_vxlan(domain.vxlan, mac, vtep),
-                })
+            Key::Fdb { ifindex, mac, vlan, table: FdbTable::Bridge, .. } => {
+                let domain = self.in_service(*self.by_port.get(&(ifindex, vlan))?)?.domain;
+                remote_vtep(self.macs.get(&(domain.vni, mac)).copied())?;
+                Object::Fdb(in_bridge(&domain, mac))
+            }
+            Key::Fdb { ifindex, mac, vni, table: FdbTable::Vxlan, .. } => {
+                let domain = self.in_service(*self.by_vxlan.get(&(ifindex, vni))?)?.domain;
+                let vtep = remote_vtep(self.macs.get(&(domain.vni, mac)).copied())?;
+                Object::Fdb(in_vxlan(&domain, mac, vtep))
             }
             Key::Neighbor { ifindex, address } => {
                 let domain = self.in_service(*self.by_svi.get(&ifindex)?)?.domain;
@@ -87,20 +87,13 @@ impl Served {
 /// The two entries of a remote MAC.
 pub(crate) fn mac_keys(domain: &Domain, mac: MacAddr) -> [Key; 2] {
     // The destination of a station's MAC is not part of its key.
-    let in_vxlan = Key::Fdb {
-        ifindex: domain.vxlan,
-        mac,
-        vlan: None,
-        table: FdbTable::Vxlan,
-        vni: None,
-        destination: None,
-    };
-    [in_bridge(domain, mac).key(), in_vxlan]
+    let anywhere = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+    [in_bridge(domain, mac).key(), in_vxlan(domain, mac, anywhere).key()]
 }
 
 /// The entry of a VTEP in the flood list.
 pub(crate) fn flood_key(domain: &Domain, vtep: IpAddr) -> Key {
-    FdbEntry::flood(domain.vxlan, vtep).key()
+    flood(domain, vtep).key()
 }
 
 /// The entry of a host in the neighbour table of the machine's own device in the domain.
@@ -110,4 +103,13 @@ pub(crate) fn neighbor_key(domain: &Domain, address: IpAddr) -> Option<Key> {
 
 fn in_bridge(domain: &Domain, mac: MacAddr) -> FdbEntry {
     FdbEntry { vlan: domain.vlan, ..FdbEntry::remote_in_bridge(domain.vxlan, mac) }
+}
+
+fn in_vxlan(domain: &Domain, mac: MacAddr, vtep: IpAddr) -> FdbEntry {
+    let vni = domain.entry_vni();
+    FdbEntry { vni, ..FdbEntry::remote_in_vxlan(domain.vxlan, mac, vtep) }
+}
+
+fn flood(domain: &Domain, vtep: IpAddr) -> FdbEntry {
+    FdbEntry { vni: domain.entry_vni(), ..FdbEntry::flood(domain.vxlan, vtep) }
 }

@@ -9,8 +9,8 @@ use platform::kernel::Vni;
 /// Something that keeps a part of the overlay from working as it was probably meant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Problem {
-    /// A second VXLAN device has the VNI, in another bridge.
-    VniInTwoBridges {
+    /// A second VXLAN device carries the VNI, in another bridge or VLAN.
+    VniCarriedTwice {
         /// The VNI.
         vni: Vni,
         /// The device that is ignored.
@@ -18,28 +18,28 @@ pub enum Problem {
         /// The device that is used.
         serves: String,
     },
-    /// A bridge without VLANs is one broadcast domain, and has a second VNI.
-    TwoVnisInOneBridge {
+    /// One broadcast domain, a VLAN of a bridge or a bridge without VLANs, has a second VNI.
+    TwoVnisInOneDomain {
         /// The VNI that is ignored.
         vni: Vni,
         /// Its device.
         device: String,
         /// The bridge.
         bridge: String,
+        /// The VLAN, where the bridge has VLANs.
+        vlan: Option<u16>,
         /// The device that is used.
         serves: String,
     },
     /// A VXLAN device in a bridge has no source address, so that no one could send to it.
     NoLocalAddress {
-        /// Its VNI.
-        vni: Vni,
+        /// Its VNI; `None` of a device for many.
+        vni: Option<Vni>,
         /// The device.
         device: String,
     },
     /// The source address of a VXLAN device is on no link of this machine.
     ForeignLocalAddress {
-        /// Its VNI.
-        vni: Vni,
         /// The device.
         device: String,
         /// The address.
@@ -47,8 +47,6 @@ pub enum Problem {
     },
     /// The kernel learns remote MACs from packets, beside what EVPN says.
     KernelLearning {
-        /// The VNI.
-        vni: Vni,
         /// The device.
         device: String,
     },
@@ -57,18 +55,18 @@ pub enum Problem {
         /// The device.
         device: String,
     },
-    /// One VXLAN device for many VNIs: not served.
-    SingleVxlanDevice {
+    /// A VXLAN device in a bridge with VLANs carries none of them.
+    NoVlan {
+        /// Its VNI; `None` of a device for many.
+        vni: Option<Vni>,
+        /// The device.
+        device: String,
+    },
+    /// One VXLAN device for many VNIs in a bridge that does not tell VLANs apart.
+    SharedDeviceWithoutVlans {
         /// The device.
         device: String,
         /// Its bridge.
-        bridge: String,
-    },
-    /// A bridge that filters VLANs: not served.
-    VlanAwareBridge {
-        /// The VNI that it would serve.
-        vni: Vni,
-        /// The bridge.
         bridge: String,
     },
     /// A remote VTEP says that a MAC is static there, and it is seen here.
@@ -93,14 +91,14 @@ impl Problem {
     /// Its name, for programs: stable, and one word.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::VniInTwoBridges { .. } => "vni-in-two-bridges",
-            Self::TwoVnisInOneBridge { .. } => "two-vnis-in-one-bridge",
+            Self::VniCarriedTwice { .. } => "vni-carried-twice",
+            Self::TwoVnisInOneDomain { .. } => "two-vnis-in-one-domain",
             Self::NoLocalAddress { .. } => "vxlan-without-local-address",
             Self::ForeignLocalAddress { .. } => "vxlan-local-address-not-ours",
             Self::KernelLearning { .. } => "vxlan-learning",
             Self::NoVni { .. } => "vxlan-without-vni",
-            Self::SingleVxlanDevice { .. } => "single-vxlan-device",
-            Self::VlanAwareBridge { .. } => "vlan-aware-bridge",
+            Self::NoVlan { .. } => "vxlan-without-vlan",
+            Self::SharedDeviceWithoutVlans { .. } => "single-vxlan-device-without-vlans",
             Self::StaticElsewhere { .. } => "mac-static-elsewhere",
             Self::NoRouteDistinguisher { .. } => "no-route-distinguisher",
         }
@@ -109,8 +107,12 @@ impl Problem {
     /// The command that mends it, or that shows more.
     pub fn remedy(&self) -> String {
         match self {
-            Self::VniInTwoBridges { device, .. } | Self::TwoVnisInOneBridge { device, .. } => {
+            Self::VniCarriedTwice { device, .. }
+            | Self::TwoVnisInOneDomain { device, vlan: None, .. } => {
                 format!("ip link set dev {device} nomaster")
+            }
+            Self::TwoVnisInOneDomain { device, vlan: Some(vlan), .. } => {
+                format!("bridge vlan delete dev {device} vid {vlan}")
             }
             Self::NoLocalAddress { device, .. } => {
                 format!("ip link set dev {device} type vxlan local ADDRESS")
@@ -120,13 +122,14 @@ impl Problem {
                 format!("ip link set dev {device} type vxlan nolearning")
             }
             Self::NoVni { device } => format!("ip link delete dev {device}"),
-            Self::SingleVxlanDevice { device, bridge } => {
-                format!(
-                    "ip link delete dev {device}; ip link add NAME type vxlan id VNI local ADDRESS dstport 4789 nolearning; ip link set dev NAME master {bridge}"
-                )
+            Self::NoVlan { vni: Some(_), device } => {
+                format!("bridge vlan add dev {device} vid VLAN pvid untagged")
             }
-            Self::VlanAwareBridge { bridge, .. } => {
-                format!("ip link set dev {bridge} type bridge vlan_filtering 0")
+            Self::NoVlan { vni: None, device } => format!(
+                "bridge link set dev {device} vlan_tunnel on; bridge vlan add dev {device} vid VLAN; bridge vlan add dev {device} vid VLAN tunnel_info id VNI"
+            ),
+            Self::SharedDeviceWithoutVlans { bridge, .. } => {
+                format!("ip link set dev {bridge} type bridge vlan_filtering 1")
             }
             Self::StaticElsewhere { mac, port, .. } => {
                 format!("bridge fdb delete {mac} dev {port} master")
@@ -139,44 +142,42 @@ impl Problem {
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::VniInTwoBridges { vni, device, serves } => {
-                write!(f, "VNI {vni} is in two bridges: {serves} is used, {device} is not")
+            Self::VniCarriedTwice { vni, device, serves } => {
+                write!(f, "VNI {vni} is carried twice: {serves} is used, {device} is not")
             }
-            Self::TwoVnisInOneBridge { vni, device, bridge, serves } => {
-                write!(
-                    f,
-                    "bridge {bridge} has two VNIs and no VLANs: {serves} is used, {device} with VNI {vni} is not"
-                )
+            Self::TwoVnisInOneDomain { vni, device, bridge, vlan, serves } => {
+                match vlan {
+                    None => write!(f, "bridge {bridge} has two VNIs and no VLANs")?,
+                    Some(vlan) => write!(f, "VLAN {vlan} of bridge {bridge} has two VNIs")?,
+                }
+                write!(f, ": {serves} is used, {device} with VNI {vni} is not")
             }
-            Self::NoLocalAddress { vni, device } => {
+            Self::NoLocalAddress { vni: Some(vni), device } => {
                 write!(f, "{device} has no local address: VNI {vni} is not in service")
             }
-            Self::ForeignLocalAddress { vni, device, address } => {
-                write!(
-                    f,
-                    "{address}, the local address of {device} (VNI {vni}), is not on this machine"
-                )
+            Self::NoLocalAddress { vni: None, device } => {
+                write!(f, "{device} has no local address: none of its VNIs is in service")
             }
-            Self::KernelLearning { vni, device } => {
+            Self::ForeignLocalAddress { device, address } => {
+                write!(f, "{address}, the local address of {device}, is not on this machine")
+            }
+            Self::KernelLearning { device } => {
                 write!(
                     f,
-                    "{device} (VNI {vni}) learns from packets: old places of a MAC can outlive what EVPN says"
+                    "{device} learns from packets: old places of a MAC can outlive what EVPN says"
                 )
             }
             Self::NoVni { device } => {
                 write!(f, "{device} has no usable VNI: VNIs are 1 to 16777214")
             }
-            Self::SingleVxlanDevice { device, bridge } => {
-                write!(
-                    f,
-                    "{device} in bridge {bridge} carries many VNIs: only devices with one VNI are served"
-                )
+            Self::NoVlan { vni: Some(vni), device } => {
+                write!(f, "{device} carries no VLAN of its bridge: VNI {vni} is not in service")
             }
-            Self::VlanAwareBridge { vni, bridge } => {
-                write!(
-                    f,
-                    "bridge {bridge} filters VLANs: VNI {vni} is served only in a bridge that does not"
-                )
+            Self::NoVlan { vni: None, device } => {
+                write!(f, "{device} maps no VLAN of its bridge to a VNI")
+            }
+            Self::SharedDeviceWithoutVlans { device, bridge } => {
+                write!(f, "{device} carries many VNIs, but bridge {bridge} does not filter VLANs")
             }
             Self::StaticElsewhere { vni, mac, vtep, port } => {
                 write!(

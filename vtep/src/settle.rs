@@ -182,7 +182,8 @@ impl Gateway {
         let before = self.domains.remove(&vni);
         if let Some(Served { domain, .. }) = before {
             release(&mut self.by_bridge, (domain.bridge, domain.vlan), vni);
-            release(&mut self.by_vxlan, domain.vxlan, vni);
+            release(&mut self.by_port, (domain.vxlan, domain.vlan), vni);
+            release(&mut self.by_vxlan, (domain.vxlan, domain.entry_vni()), vni);
             if let Some(svi) = domain.svi {
                 release(&mut self.by_svi, svi, vni);
             }
@@ -196,7 +197,8 @@ impl Gateway {
         let served = Served { domain, rd };
         self.domains.insert(vni, served);
         self.by_bridge.insert((domain.bridge, domain.vlan), vni);
-        self.by_vxlan.insert(domain.vxlan, vni);
+        self.by_port.insert((domain.vxlan, domain.vlan), vni);
+        self.by_vxlan.insert((domain.vxlan, domain.entry_vni()), vni);
         domain.svi.map(|svi| self.by_svi.insert(svi, vni));
         Some(served)
     }
@@ -224,12 +226,12 @@ impl Gateway {
     fn different_entries(&self, one: &Served, other: Option<&Served>) -> Vec<Key> {
         let mut keys = Vec::new();
         let Served { domain, .. } = one;
-        if differ(one, other, |served| (served.domain.vxlan, served.domain.vlan)) {
+        if differ(one, other, Served::place) {
             let is_remote = |location| remote_vtep(Some(location)).is_some();
             let remote = self.macs_of(domain.vni).filter(|(_, location)| is_remote(*location));
             keys.extend(remote.flat_map(|(mac, _)| objects::mac_keys(domain, mac)));
         }
-        if differ(one, other, |served| (served.domain.vxlan, served.domain.vtep())) {
+        if differ(one, other, |served| (served.place(), served.domain.vtep())) {
             let vteps = self.routes.floods(domain.vni);
             keys.extend(vteps.map(|vtep| objects::flood_key(domain, vtep)));
         }
@@ -252,7 +254,7 @@ pub(crate) fn can_reach(own: IpAddr, other: IpAddr) -> bool {
     own != other && own.is_ipv4() == other.is_ipv4()
 }
 
-fn remote_vtep(location: Option<Location>) -> Option<IpAddr> {
+pub(crate) fn remote_vtep(location: Option<Location>) -> Option<IpAddr> {
     match location {
         Some(Location::Remote { vtep, .. }) => Some(vtep),
         Some(Location::Local { .. }) | None => None,

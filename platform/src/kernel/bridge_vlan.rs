@@ -1,14 +1,18 @@
 //! VLANs of bridge ports, and of the bridge itself (which is what an SVI needs).
 //!
 //! The kernel tells of them in two ways, and both are read. A message of the bridge family about a link carries all VLANs
-//! of that link, as single ones or as ranges. `RTM_NEWVLAN` and `RTM_DELVLAN` (since Linux 5.6) carry only what changed, and
+//! of that link, as single ones or as ranges, and the VNIs that they are mapped to. `RTM_NEWVLAN` and `RTM_DELVLAN` (since Linux 5.6) carry only what changed, and
 //! are the only word on what a new default PVID does to the ports.
 
+use std::collections::BTreeMap;
+
 use netlink_packet_core::{DefaultNla, Emitable};
-use netlink_packet_route::link::{AfSpecBridge, BridgeFlag, BridgeVlanInfoFlags};
+use netlink_packet_route::link::{
+    AfSpecBridge, BridgeFlag, BridgeVlanInfoFlags, BridgeVlanTunnelInfo,
+};
 
 use super::message::{self, NLM_F_DUMP, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK, Request};
-use super::{Ifindex, Key};
+use super::{Ifindex, Key, Vni};
 
 /// That a bridge port, or the bridge itself, belongs to a VLAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -23,12 +27,14 @@ pub struct BridgeVlan {
     pub untagged: bool,
     /// Whether `ifindex` is the bridge itself.
     pub of_bridge: bool,
+    /// The VNI that it is behind the port, where that is a VXLAN device for many VNIs (`tunnel_info id`). Read, not written.
+    pub tunnel: Option<Vni>,
 }
 
 impl BridgeVlan {
     /// A VLAN that a port carries with tags.
     pub const fn tagged(ifindex: Ifindex, vlan: u16) -> Self {
-        Self { ifindex, vlan, pvid: false, untagged: false, of_bridge: false }
+        Self { ifindex, vlan, pvid: false, untagged: false, of_bridge: false, tunnel: None }
     }
 
     /// The VLAN that a port carries without tags, both ways.
@@ -113,11 +119,16 @@ impl BridgeVlan {
         spec: &[AfSpecBridge],
     ) -> Option<Vec<Self>> {
         let mut vlans = Vec::new();
+        let mut tunnels = Tunnels::default();
         let mut begin = None;
         for attribute in spec {
             let info = match attribute {
                 AfSpecBridge::Flags(BridgeFlag::LowerDev) => return None,
                 AfSpecBridge::VlanInfo(info) => info,
+                AfSpecBridge::VlanTunnelInfo(infos) => {
+                    tunnels.take(infos);
+                    continue;
+                }
                 _ => continue,
             };
             let vlan = Self {
@@ -135,11 +146,14 @@ impl BridgeVlan {
         }
         vlans.sort_unstable();
         vlans.dedup_by_key(|vlan| vlan.vlan);
+        for vlan in &mut vlans {
+            vlan.tunnel = tunnels.vni(vlan.vlan);
+        }
         Some(vlans)
     }
 
     /// Reads an `RTM_NEWVLAN` or `RTM_DELVLAN` (`struct br_vlan_msg`, `BRIDGE_VLANDB_*` of linux/if_bridge.h). Whose they
-    /// are, a port's or the bridge's own, it does not tell.
+    /// are, a port's or the bridge's own, it does not tell, nor which VNI.
     pub(super) fn decode_changed(payload: &[u8]) -> Vec<Self> {
         let Some((header, rest)) = payload.split_first_chunk::<BR_VLAN_MSG_LEN>() else {
             return Vec::new();
@@ -180,6 +194,41 @@ impl BridgeVlan {
         let range = first.max(1)..=self.vlan.min(4094);
         let room = MAX_VLANS.saturating_sub(vlans.len());
         vlans.extend(range.take(room).map(|vlan| Self { vlan, ..self }));
+    }
+}
+
+/// The VNIs of a port's VLANs. In a range both count up together.
+#[derive(Default)]
+struct Tunnels {
+    /// By first VLAN: last VLAN and first VNI.
+    ranges: BTreeMap<u16, (u16, u32)>,
+    begin: Option<(u16, u32)>,
+}
+
+impl Tunnels {
+    fn take(&mut self, infos: &[BridgeVlanTunnelInfo]) {
+        let (mut id, mut vlan, mut flags) = (None, None, BridgeVlanInfoFlags::empty());
+        for info in infos {
+            match info {
+                BridgeVlanTunnelInfo::Id(number) => id = Some(*number),
+                BridgeVlanTunnelInfo::Vid(number) => vlan = Some(*number),
+                BridgeVlanTunnelInfo::Flags(all) => flags = *all,
+                _ => {}
+            }
+        }
+        let Some((vlan, id)) = vlan.zip(id) else { return };
+        if flags.contains(BridgeVlanInfoFlags::RangeBegin) {
+            self.begin = Some((vlan, id));
+        } else {
+            let (first, id) = self.begin.take().unwrap_or((vlan, id));
+            self.ranges.insert(first, (vlan, id));
+        }
+    }
+
+    fn vni(&self, vlan: u16) -> Option<Vni> {
+        let (first, (last, id)) = self.ranges.range(..=vlan).next_back()?;
+        let behind = u32::from(vlan.checked_sub(*first).filter(|_| vlan <= *last)?);
+        Vni::try_from(id.checked_add(behind)?).ok()
     }
 }
 

@@ -190,31 +190,28 @@ impl FdbEntry {
 
     /// The request that creates both halves of a remote MAC at once, if these two are such halves.
     pub(super) fn encode_create_pair(&self, other: &Self) -> Option<Request> {
-        let (_, vxlan) = self.pair(other)?;
-        let both = NeighbourFlags::Own | NeighbourFlags::Controller;
-        Some(Request::new(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &vxlan.message(both)))
+        let message = self.pair_message(other)?;
+        Some(Request::new(RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &message))
     }
 
     pub(super) fn encode_delete_pair(&self, other: &Self) -> Option<Request> {
-        let (_, vxlan) = self.pair(other)?;
-        Some(Request::new(
-            RTM_DELNEIGH,
-            0,
-            &vxlan.message(NeighbourFlags::Own | NeighbourFlags::Controller),
-        ))
+        let message = self.pair_message(other)?;
+        Some(Request::new(RTM_DELNEIGH, 0, &message))
     }
 
-    /// The bridge's half and the VXLAN device's half of one remote MAC, in this order.
-    fn pair<'a>(&'a self, other: &'a Self) -> Option<(&'a Self, &'a Self)> {
+    /// The bridge's half and the VXLAN device's half of one remote MAC as one message. The VLAN is the bridge's, the VNI
+    /// the device's; each table passes over what is not its own.
+    fn pair_message(&self, other: &Self) -> Option<NeighbourMessage> {
         let (bridge, vxlan) = match (self.table, other.table) {
             (FdbTable::Bridge, FdbTable::Vxlan) => (self, other),
             (FdbTable::Vxlan, FdbTable::Bridge) => (other, self),
             _ => return None,
         };
-        let one_mac =
-            (bridge.ifindex, bridge.mac, bridge.vlan) == (vxlan.ifindex, vxlan.mac, vxlan.vlan);
+        let one_mac = (bridge.ifindex, bridge.mac) == (vxlan.ifindex, vxlan.mac);
         let one_mark = bridge.extern_learn && vxlan.extern_learn && bridge.sticky == vxlan.sticky;
-        (one_mac && one_mark && !vxlan.may_have_several_destinations()).then_some((bridge, vxlan))
+        let is_pair = one_mac && one_mark && !vxlan.may_have_several_destinations();
+        let both = NeighbourFlags::Own | NeighbourFlags::Controller;
+        is_pair.then(|| Self { vlan: bridge.vlan, ..vxlan.clone() }.message(both))
     }
 
     fn table_flag(&self) -> NeighbourFlags {

@@ -338,7 +338,9 @@ impl Model {
 
     fn set_vlan(&mut self, vlan: BridgeVlan, dirty: &mut Vec<Key>) {
         let of_bridge = self.links.get(&vlan.ifindex).is_some_and(|link| link.bridge().is_some());
-        let vlan = BridgeVlan { of_bridge, ..vlan };
+        let held = self.vlan(vlan.ifindex, vlan.vlan);
+        let tunnel = vlan.tunnel.or_else(|| held?.tunnel);
+        let vlan = BridgeVlan { of_bridge, tunnel, ..vlan };
         let vlans = &mut self.on_link.entry(vlan.ifindex).or_default().vlans;
         if vlan.pvid {
             for held in vlans.iter_mut().filter(|held| held.pvid && held.vlan != vlan.vlan) {

@@ -12,6 +12,9 @@ use super::Ifindex;
 pub struct Vni(u32);
 
 impl Vni {
+    /// The lowest.
+    pub const MIN: Self = Self(1);
+
     /// The number.
     pub const fn get(self) -> u32 {
         self.0

@@ -168,12 +168,12 @@ fn entries_are_ours_only_on_devices_of_domains() {
 }
 
 #[test]
-fn a_vni_in_two_bridges_is_served_by_the_older_device_and_is_a_problem() {
+fn a_vni_that_two_devices_carry_is_served_by_the_older_one_and_is_a_problem() {
     let mut lab = Lab::with_vni_10();
     lab.set(bridge(101));
     lab.set(vxlan(201, 10, 101));
     assert_eq!(lab.routes(), FLOOD_ROUTE);
-    let text = "VNI 10 is in two bridges: vxlan200 is used, vxlan201 is not [ip link set dev vxlan201 nomaster]";
+    let text = "VNI 10 is carried twice: vxlan200 is used, vxlan201 is not [ip link set dev vxlan201 nomaster]";
     assert_eq!(lab.problems(), [text]);
     lab.unset(vxlan(VXLAN, 10, BRIDGE));
     lab.poll();
@@ -217,8 +217,8 @@ fn what_works_badly_is_a_problem_but_in_service() {
     assert_eq!(
         lab.problems(),
         [
-            "192.0.2.5, the local address of vxlan200 (VNI 10), is not on this machine [ip address add 192.0.2.5 dev lo]",
-            "vxlan200 (VNI 10) learns from packets: old places of a MAC can outlive what EVPN says \
+            "192.0.2.5, the local address of vxlan200, is not on this machine [ip address add 192.0.2.5 dev lo]",
+            "vxlan200 learns from packets: old places of a MAC can outlive what EVPN says \
              [ip link set dev vxlan200 type vxlan nolearning]"
         ]
     );
@@ -227,19 +227,30 @@ fn what_works_badly_is_a_problem_but_in_service() {
 #[test]
 fn what_is_not_served_is_a_problem() {
     let mut lab = Lab::empty();
-    let kind = LinkKind::Bridge(Bridge { vlan_filtering: true, ..Bridge::default() });
-    lab.set(Link { kind, ..bridge(BRIDGE) });
+    lab.set(vlan_aware_bridge(BRIDGE));
     lab.set(vxlan(VXLAN, 10, BRIDGE));
     lab.set(bridge(101));
-    lab.set(change_vxlan(vxlan(201, 10, 101), |vxlan| {
-        vxlan.vni = None;
-        vxlan.external = true;
-    }));
+    let shared = |index, bridge| {
+        change_vxlan(vxlan(index, 10, bridge), |vxlan| {
+            vxlan.vni = None;
+            vxlan.external = true;
+        })
+    };
+    lab.set(shared(201, 101));
     lab.set(change_vxlan(vxlan(202, 10, 101), |vxlan| vxlan.vni = None));
+    lab.set(shared(203, BRIDGE));
+    lab.set(Address::new(1, format!("{OWN}/32").parse().unwrap()));
     assert_eq!(lab.routes(), "");
-    let problems = lab.problems();
-    assert_eq!(problems.len(), 3);
-    assert!(problems[0].starts_with("vxlan202 has no usable VNI: VNIs are 1 to 16777214"));
-    assert!(problems[1].starts_with("vxlan201 in bridge br101 carries many VNIs"));
-    assert!(problems[2].starts_with("bridge br100 filters VLANs"));
+    assert_eq!(
+        lab.problems(),
+        [
+            "vxlan202 has no usable VNI: VNIs are 1 to 16777214 [ip link delete dev vxlan202]",
+            "vxlan203 maps no VLAN of its bridge to a VNI [bridge link set dev vxlan203 vlan_tunnel on; \
+             bridge vlan add dev vxlan203 vid VLAN; bridge vlan add dev vxlan203 vid VLAN tunnel_info id VNI]",
+            "vxlan200 carries no VLAN of its bridge: VNI 10 is not in service \
+             [bridge vlan add dev vxlan200 vid VLAN pvid untagged]",
+            "vxlan201 carries many VNIs, but bridge br101 does not filter VLANs \
+             [ip link set dev br101 type bridge vlan_filtering 1]",
+        ]
+    );
 }

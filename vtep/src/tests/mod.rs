@@ -5,6 +5,7 @@ mod local;
 mod mobility;
 mod random;
 mod remote;
+mod vlans;
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -13,8 +14,9 @@ use std::net::IpAddr;
 use bgp::types::{Asn, Label, MacAddr, RouteDistinguisher, RouteTarget, RouterId};
 use bgp::wire::{AttributeSet, EvpnKey, EvpnPayload, ExtCommunity, NextHop, PmsiTunnel};
 use platform::kernel::{
-    Address, Bridge, BridgePort, FdbEntry, FdbState, FdbTable, Ifindex, Key, Link, LinkKind, Model,
-    Neighbor, NeighborState, Notification, Object, Offload, Vni, Vxlan,
+    Address, Bridge, BridgePort, BridgeVlan, FdbEntry, FdbState, FdbTable, Ifindex, Key, Link,
+    LinkKind, Model, Neighbor, NeighborState, Notification, Object, Offload, VlanProtocol, Vni,
+    Vxlan,
 };
 
 use crate::{Gateway, GatewayConfig};
@@ -112,6 +114,12 @@ impl Lab {
             match object {
                 Object::Fdb(entry) => {
                     write!(text, "{} dev {} {}", entry.mac, entry.ifindex, entry.table).unwrap();
+                    if let Some(vlan) = entry.vlan {
+                        write!(text, " vlan {vlan}").unwrap();
+                    }
+                    if let Some(vni) = entry.vni {
+                        write!(text, " src_vni {vni}").unwrap();
+                    }
                     if let Some(destination) = entry.destination {
                         write!(text, " dst {destination}").unwrap();
                     }
@@ -187,6 +195,12 @@ impl From<Link> for Fact {
     }
 }
 
+impl From<BridgeVlan> for Fact {
+    fn from(vlan: BridgeVlan) -> Self {
+        Self(Object::BridgeVlan(vlan))
+    }
+}
+
 impl From<FdbEntry> for Fact {
     fn from(entry: FdbEntry) -> Self {
         Self(Object::Fdb(entry))
@@ -211,6 +225,17 @@ fn link(index: Ifindex, name: &str, kind: LinkKind) -> Link {
 
 fn bridge(index: Ifindex) -> Link {
     link(index, "br", LinkKind::Bridge(Bridge::default()))
+}
+
+fn vlan_aware_bridge(index: Ifindex) -> Link {
+    let kind = Bridge { vlan_filtering: true, ..Bridge::default() };
+    Link { kind: LinkKind::Bridge(kind), ..bridge(index) }
+}
+
+/// The machine's own device in a VLAN of a bridge.
+fn svi(index: Ifindex, bridge: Ifindex, id: u16) -> Link {
+    let kind = LinkKind::Vlan { id, protocol: VlanProtocol::Dot1q };
+    Link { lower: Some(bridge), ..link(index, "vlan", kind) }
 }
 
 fn vxlan(index: Ifindex, vni: u32, bridge: Ifindex) -> Link {

@@ -10,7 +10,9 @@ use super::*;
 const BRIDGES: [Ifindex; 3] = [100, 101, 102];
 const VXLANS: [Ifindex; 3] = [200, 201, 202];
 const PORTS: [Ifindex; 2] = [300, 301];
+const SVI: Ifindex = 400;
 const VNIS: [u32; 2] = [10, 20];
+const VLANS: [u16; 2] = [1, 2];
 const VTEPS: [&str; 3] = ["192.0.2.1", "192.0.2.9", "192.0.2.5"];
 const MACS: [&str; 5] = [
     "00:00:5e:00:53:01",
@@ -34,44 +36,66 @@ fn link_fact() -> impl Strategy<Value = Object> {
     let bridge = (0..3_usize, any::<bool>(), any::<bool>(), proptest::option::of(0..5_usize));
     let bridge = bridge.prop_map(|(which, up, filtering, own)| {
         let kind = LinkKind::Bridge(Bridge {
-            vlan_filtering: filtering && which == 2,
+            vlan_filtering: filtering && which != 0,
             ..Bridge::default()
         });
         let mac = own.map(|own| mac(MACS[own]));
         Link { up, kind, mac, ..super::bridge(BRIDGES[which]) }
     });
     let tunnel =
-        (0..3_usize, 0..2_usize, proptest::option::of(0..3_usize), any::<bool>(), 0..4_usize);
+        (0..3_usize, 0..3_usize, proptest::option::of(0..3_usize), any::<bool>(), 0..4_usize);
     let tunnel = tunnel.prop_map(|(which, vni, master, up, local)| {
         let local = ["192.0.2.5", "192.0.2.5", "192.0.2.1"].get(local).map(|text| ip(text));
         let master = master.map(|master| BRIDGES[master]);
-        let link = Link { up, master, ..vxlan(VXLANS[which], VNIS[vni], BRIDGE) };
-        change_vxlan(link, |vxlan| vxlan.local = local)
+        let link = Link { up, master, ..vxlan(VXLANS[which], 10, BRIDGE) };
+        change_vxlan(link, |vxlan| {
+            vxlan.local = local;
+            vxlan.vni = VNIS.get(vni).map(|vni| vni_of(*vni));
+            vxlan.external = vxlan.vni.is_none();
+        })
+    });
+    let svi = (0..3_usize, 0..2_usize, proptest::option::of(0..5_usize));
+    let svi = svi.prop_map(|(bridge, vlan, own)| {
+        let mac = own.map(|own| mac(MACS[own]));
+        Link { mac, ..super::svi(SVI, BRIDGES[bridge], VLANS[vlan]) }
     });
     let port = (0..2_usize, proptest::option::of(0..3_usize));
     let port = port.prop_map(|(which, master)| Link {
         master: master.map(|master| BRIDGES[master]),
         ..super::port(PORTS[which], BRIDGE)
     });
-    prop_oneof![2 => bridge, 3 => tunnel, 1 => port].prop_map(Object::Link)
+    prop_oneof![2 => bridge, 3 => tunnel, 1 => port, 1 => svi].prop_map(Object::Link)
+}
+
+fn vlan_fact() -> impl Strategy<Value = Object> {
+    let tunnel = proptest::option::of(0..2_usize);
+    (0..4_usize, 0..2_usize, any::<bool>(), tunnel).prop_map(|(of, vlan, pvid, tunnel)| {
+        let ifindex = VXLANS.iter().chain(&[BRIDGES[1]]).copied().nth(of).unwrap();
+        let of_bridge = ifindex == BRIDGES[1];
+        let tunnel = tunnel.map(|vni| vni_of(VNIS[vni]));
+        let entry = BridgeVlan::tagged(ifindex, VLANS[vlan]);
+        Object::BridgeVlan(BridgeVlan { pvid, tunnel, of_bridge, ..entry })
+    })
 }
 
 fn station_fact() -> impl Strategy<Value = Object> {
     let states = [FdbState::Dynamic, FdbState::Dynamic, FdbState::Static, FdbState::Permanent];
-    (0..5_usize, 0..3_usize, 0..5_usize, prop::sample::select(states.to_vec()), any::<bool>())
-        .prop_map(|(port, bridge, mac, state, extern_learn)| {
+    let at = (0..5_usize, 0..3_usize, proptest::option::of(0..2_usize));
+    (at, 0..5_usize, prop::sample::select(states.to_vec()), any::<bool>()).prop_map(
+        |((port, bridge, vlan), mac, state, extern_learn)| {
             let port = PORTS.iter().chain(&VXLANS).copied().nth(port).unwrap();
-            let master = Some(BRIDGES[bridge]);
-            Object::Fdb(FdbEntry { state, extern_learn, master, ..station(MACS[mac], port) })
-        })
+            let (master, vlan) = (Some(BRIDGES[bridge]), vlan.map(|vlan| VLANS[vlan]));
+            Object::Fdb(FdbEntry { state, extern_learn, master, vlan, ..station(MACS[mac], port) })
+        },
+    )
 }
 
 fn neighbor_fact() -> impl Strategy<Value = Object> {
     let states = [NeighborState::Reachable, NeighborState::Stale, NeighborState::Failed];
     let state = prop::sample::select(states.to_vec());
-    (0..3_usize, 0..2_usize, 0..5_usize, state, any::<bool>()).prop_map(
-        |(bridge, ip, mac, state, extern_learn)| {
-            let ifindex = BRIDGES[bridge];
+    (0..4_usize, 0..2_usize, 0..5_usize, state, any::<bool>()).prop_map(
+        |(on, ip, mac, state, extern_learn)| {
+            let ifindex = BRIDGES.iter().chain(&[SVI]).copied().nth(on).unwrap();
             Object::Neighbor(Neighbor {
                 ifindex,
                 state,
@@ -89,7 +113,13 @@ fn address_fact() -> impl Strategy<Value = Object> {
 }
 
 fn kernel_fact() -> impl Strategy<Value = Object> {
-    prop_oneof![3 => link_fact(), 4 => station_fact(), 2 => neighbor_fact(), 1 => address_fact()]
+    prop_oneof![
+        3 => link_fact(),
+        2 => vlan_fact(),
+        4 => station_fact(),
+        2 => neighbor_fact(),
+        1 => address_fact()
+    ]
 }
 
 fn received() -> impl Strategy<Value = Received> {
@@ -209,7 +239,8 @@ proptest! {
                 _ => None,
             });
             for mac in advertised {
-                let key = FdbEntry::remote_in_bridge(domain.vxlan.index, mac).key();
+                let entry = FdbEntry::remote_in_bridge(domain.vxlan.index, mac);
+                let key = FdbEntry { vlan: domain.vlan, ..entry }.key();
                 prop_assert!(!lab.entries.contains_key(&key), "{} is in two places", mac);
             }
         }
