@@ -20,8 +20,8 @@
 //! | RFC 9047: router flag | yes | `tests::local`, `tests::remote` |
 //! | RFC 9135, RFC 9136: routing between VNIs | no | |
 //!
-//! A domain is one VXLAN device with one VNI in a bridge without VLAN filtering. What else the kernel can do (one device
-//! for many VNIs, VLAN-aware bridges) is named as a [`Problem`].
+//! A domain is a bridge without VLANs, or one VLAN of a bridge, that a VXLAN device carries as a VNI. A VXLAN device stands
+//! for one VNI, or for many (`external`), and then its port says which VLAN is which VNI.
 
 mod domain;
 mod facts;

@@ -54,8 +54,8 @@ fn one_device() -> Lab {
 fn domains(lab: &mut Lab) -> Vec<String> {
     lab.poll();
     let text = |domain: crate::DomainView| {
-        let vlan = domain.vlan.map_or("-".to_owned(), |vlan| vlan.to_string());
-        let svi = domain.svi.map_or("-".to_owned(), |svi| svi.name);
+        let vlan = domain.vlan.map_or_else(|| "-".to_owned(), |vlan| vlan.to_string());
+        let svi = domain.svi.map_or_else(|| "-".to_owned(), |svi| svi.name);
         format!("{} {} vlan {vlan} svi {svi}", domain.vni, domain.vxlan.name)
     };
     lab.gateway.domains().map(text).collect()
