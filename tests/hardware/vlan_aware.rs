@@ -25,7 +25,7 @@ fn one_vxlan_device_for_each_vlan_carries_tenants_to_frr_and_back() -> Result {
         let pair = Pair::build(lab, Devices::OneForEachVni)?;
         pair.hosts_of_a_vlan_reach_each_other_and_no_one_else()?;
 
-        // A VLAN that moves to another VNI while running takes its stations along.
+        // A VXLAN device that loses its VLAN while running serves nobody, says so, and does again when it has one.
         pair.ours.run("bridge vlan delete dev vxlan20 vid 20")?;
         eventually(PATIENCE, || {
             let known = kernel_view::remote_fdb(&pair.theirs, "vxlan20")?;

@@ -116,23 +116,9 @@ const UPDATE: [u8; 54] = [
 ];
 
 fn gobgp(asn: u32, index: u8) -> String {
-    format!(
-        r#"
-[global.config]
-  as = {asn}
-  router-id = "10.0.0.{index}"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.1.{index}.2"
-    peer-as = 65000
-  [neighbors.timers.config]
-    connect-retry = 1
-    idle-hold-time-after-reset = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "l2vpn-evpn"
-"#
-    )
+    let spine = format!("neighbor-address = \"10.1.{index}.2\"");
+    Gobgp::config(asn, &format!("10.0.0.{index}"))
+        + &Gobgp::neighbor(&spine, 65000, &["l2vpn-evpn"])
 }
 
 const SWITCHD: &str = r#"[bgp]

@@ -8,7 +8,7 @@ use crate::{Pair, SWITCHD, wait_for_kernel_route, wait_for_no_kernel_route};
 fn routes_of_both_families_are_received_installed_and_withdrawn() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
-        let gobgp = Gobgp::start(&pair.right, CONFIG)?;
+        let gobgp = Gobgp::start(&pair.right, &config())?;
         gobgp.announce("ipv4", "10.78.0.0/16")?;
         gobgp.announce("ipv6", "fd78::/32")?;
         let _switch = Switch::start(&pair.left, SWITCHD)?;
@@ -29,7 +29,7 @@ fn routes_of_both_families_are_received_installed_and_withdrawn() -> Result {
 fn gobgp_receives_our_prefixes_of_both_families() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
-        let gobgp = Gobgp::start(&pair.right, CONFIG)?;
+        let gobgp = Gobgp::start(&pair.right, &config())?;
         let mut switch = Switch::start(&pair.left, SWITCHD)?;
         gobgp.wait_for_route("ipv4", "10.0.0.1/32")?;
         gobgp.wait_for_route("ipv6", "fd00::1/128")?;
@@ -46,7 +46,7 @@ fn gobgp_receives_our_prefixes_of_both_families() -> Result {
 fn routes_leave_the_kernel_when_gobgp_shuts_down() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
-        let mut gobgp = Gobgp::start(&pair.right, CONFIG)?;
+        let mut gobgp = Gobgp::start(&pair.right, &config())?;
         gobgp.announce("ipv4", "10.78.0.0/16")?;
         let _switch = Switch::start(&pair.left, SWITCHD)?;
         wait_for_kernel_route(&pair.left, 4, "10.78.0.0/16")?;
@@ -55,33 +55,9 @@ fn routes_leave_the_kernel_when_gobgp_shuts_down() -> Result {
     })
 }
 
-// No graceful restart here: the neighbour that forgets at once.
-const CONFIG: &str = r#"
-[global.config]
-  as = 65002
-  router-id = "10.0.0.2"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.1.0.1"
-    peer-as = 65001
-  [neighbors.timers.config]
-    hold-time = 9
-    keepalive-interval = 3
-    connect-retry = 1
-    idle-hold-time-after-reset = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "fd00:1::1"
-    peer-as = 65001
-  [neighbors.timers.config]
-    hold-time = 9
-    keepalive-interval = 3
-    connect-retry = 1
-    idle-hold-time-after-reset = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv6-unicast"
-"#;
+/// No graceful restart here: the neighbour that forgets at once.
+fn config() -> String {
+    Gobgp::config(65002, "10.0.0.2")
+        + &Gobgp::neighbor("neighbor-address = \"10.1.0.1\"", 65001, &["ipv4-unicast"])
+        + &Gobgp::neighbor("neighbor-address = \"fd00:1::1\"", 65001, &["ipv6-unicast"])
+}

@@ -93,7 +93,7 @@ fn frr_keeps_our_routes_marked_and_we_keep_those_of_frr() -> Result {
 fn gobgp_keeps_our_routes_marked_and_we_keep_those_of_gobgp() -> Result {
     Lab::run(|lab| {
         let pair = Pair::build(lab)?;
-        let mut gobgp = Gobgp::start(&pair.right, GOBGP)?;
+        let mut gobgp = Gobgp::start(&pair.right, &gobgp_with_long_lived_restart())?;
         gobgp.announce("ipv4", "10.77.0.0/16")?;
         let mut switch = Switch::start(&pair.left, &restarting())?;
         wait_for_kernel_route(&pair.left, 4, "10.77.0.0/16")?;
@@ -131,27 +131,18 @@ protocol bgp leaf {
 }
 ";
 
-const GOBGP: &str = r#"
-[global.config]
-  as = 65002
-  router-id = "10.0.0.2"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-address = "10.1.0.1"
-    peer-as = 65001
-  [neighbors.timers.config]
-    connect-retry = 1
-    idle-hold-time-after-reset = 1
-  [neighbors.graceful-restart.config]
-    enabled = true
-    restart-time = 1
-    long-lived-enabled = true
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
+fn gobgp_with_long_lived_restart() -> String {
+    Gobgp::config(65002, "10.0.0.2")
+        + &Gobgp::neighbor("neighbor-address = \"10.1.0.1\"", 65001, &["ipv4-unicast"])
+        + r#"
     [neighbors.afi-safis.mp-graceful-restart.config]
       enabled = true
     [neighbors.afi-safis.long-lived-graceful-restart.config]
       enabled = true
       restart-time = 3600
-"#;
+  [neighbors.graceful-restart.config]
+    enabled = true
+    restart-time = 1
+    long-lived-enabled = true
+"#
+}

@@ -1,8 +1,8 @@
 //! VLANs of bridge ports, and of the bridge itself (which is what an SVI needs).
 //!
 //! The kernel tells of them in two ways, and both are read. A message of the bridge family about a link carries all VLANs
-//! of that link, as single ones or as ranges, and the VNIs that they are mapped to. `RTM_NEWVLAN` and `RTM_DELVLAN` (since Linux 5.6) carry only what changed, and
-//! are the only word on what a new default PVID does to the ports.
+//! of that link, as single ones or as ranges, and the VNIs that they are mapped to. `RTM_NEWVLAN` and `RTM_DELVLAN` (since
+//! Linux 5.6) carry only what changed, and are the only word on what a new default PVID does to the ports.
 
 use std::collections::BTreeMap;
 
@@ -247,3 +247,54 @@ const BRIDGE_VLANDB_ENTRY: u16 = 1;
 const BRIDGE_VLANDB_ENTRY_INFO: u16 = 1;
 const BRIDGE_VLANDB_ENTRY_RANGE: u16 = 2;
 const MAX_VLANS: usize = 4094;
+
+#[cfg(test)]
+mod tests {
+    use netlink_packet_route::link::BridgeVlanInfo;
+
+    use super::*;
+
+    fn vlan(vid: u16, flags: BridgeVlanInfoFlags) -> AfSpecBridge {
+        AfSpecBridge::VlanInfo(BridgeVlanInfo { flags, vid })
+    }
+
+    fn tunnel(vid: u16, id: u32, flags: BridgeVlanInfoFlags) -> AfSpecBridge {
+        AfSpecBridge::VlanTunnelInfo(vec![
+            BridgeVlanTunnelInfo::Id(id),
+            BridgeVlanTunnelInfo::Vid(vid),
+            BridgeVlanTunnelInfo::Flags(flags),
+        ])
+    }
+
+    #[test]
+    fn vlans_are_mapped_to_vnis_one_by_one_and_in_ranges() {
+        let (one, begin, end) = (
+            BridgeVlanInfoFlags::empty(),
+            BridgeVlanInfoFlags::RangeBegin,
+            BridgeVlanInfoFlags::RangeEnd,
+        );
+        let spec = [
+            vlan(1, one),
+            vlan(10, begin),
+            vlan(14, end),
+            tunnel(10, 10010, one),
+            tunnel(12, 20001, begin),
+            tunnel(13, 20002, end),
+            // Not a VNI.
+            tunnel(14, 0, one),
+        ];
+        let vlans = BridgeVlan::decode_all(7, false, &spec).unwrap();
+        let mapped = vlans.iter().map(|vlan| (vlan.vlan, vlan.tunnel.map(Vni::get)));
+        assert_eq!(
+            mapped.collect::<Vec<_>>(),
+            [
+                (1, None),
+                (10, Some(10010)),
+                (11, None),
+                (12, Some(20001)),
+                (13, Some(20002)),
+                (14, None)
+            ]
+        );
+    }
+}

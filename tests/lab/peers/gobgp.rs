@@ -14,6 +14,37 @@ pub struct Gobgp {
 }
 
 impl Gobgp {
+    /// The head of its configuration, to be followed by neighbours.
+    pub fn config(asn: u32, router_id: &str) -> String {
+        format!("[global.config]\n  as = {asn}\n  router-id = \"{router_id}\"\n")
+    }
+
+    /// A neighbour in its configuration: `place` is `neighbor-address = "ADDRESS"` or `neighbor-interface = "NAME"`. It dials
+    /// every second. More of the neighbour, or of the last family, may follow.
+    pub fn neighbor(place: &str, asn: u32, families: &[&str]) -> String {
+        let mut text = format!(
+            "[[neighbors]]
+  [neighbors.config]
+    {place}
+    peer-as = {asn}
+  [neighbors.timers.config]
+    hold-time = 9
+    keepalive-interval = 3
+    connect-retry = 1
+    idle-hold-time-after-reset = 1
+"
+        );
+        for family in families {
+            text += &format!(
+                "  [[neighbors.afi-safis]]
+    [neighbors.afi-safis.config]
+      afi-safi-name = \"{family}\"
+"
+            );
+        }
+        text
+    }
+
     /// Starts gobgpd with this TOML configuration and waits until its API answers.
     ///
     /// # Errors

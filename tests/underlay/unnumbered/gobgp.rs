@@ -18,7 +18,12 @@ fn routes_of_both_families_travel_both_ways() -> Result {
             ensure!(seen.contains("lladdr"), "the kernel knows nobody on the link: {seen}");
             Ok(())
         })?;
-        let gobgp = Gobgp::start(&pair.right, GOBGP)?;
+        let neighbor = Gobgp::neighbor(
+            "neighbor-interface = \"up0\"",
+            65001,
+            &["ipv4-unicast", "ipv6-unicast"],
+        );
+        let gobgp = Gobgp::start(&pair.right, &(Gobgp::config(65002, "10.0.0.2") + &neighbor))?;
         wait_established(&switch, "up0")?;
         gobgp.wait_for_route("ipv4", "10.0.0.1/32")?;
         gobgp.wait_for_route("ipv6", "fd00::1/128")?;
@@ -30,22 +35,3 @@ fn routes_of_both_families_travel_both_ways() -> Result {
         wait_for_route(&pair.left, 4, "10.0.0.2", &[])
     })
 }
-
-const GOBGP: &str = r#"
-[global.config]
-  as = 65002
-  router-id = "10.0.0.2"
-[[neighbors]]
-  [neighbors.config]
-    neighbor-interface = "up0"
-    peer-as = 65001
-  [neighbors.timers.config]
-    connect-retry = 1
-    idle-hold-time-after-reset = 1
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv4-unicast"
-  [[neighbors.afi-safis]]
-    [neighbors.afi-safis.config]
-      afi-safi-name = "ipv6-unicast"
-"#;
